@@ -1,0 +1,1 @@
+//! Load balancer for JSON-RPC, explorer and stats.

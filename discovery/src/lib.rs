@@ -1,0 +1,1 @@
+//! Signed node records, the registry service and its client.

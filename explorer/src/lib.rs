@@ -1,0 +1,1 @@
+//! Indexer and web pages over public JSON-RPC.

@@ -1,0 +1,1 @@
+//! Import, fork choice, reorganisations, events: the only door to the canonical chain.

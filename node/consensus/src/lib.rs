@@ -1,0 +1,1 @@
+//! Consensus engines: header rules, seals, rewards, fork choice.

@@ -1,0 +1,1 @@
+//! Block execution and tracing over revm.

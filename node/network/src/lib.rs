@@ -1,0 +1,1 @@
+//! Peers, gossip and sync requests over libp2p.

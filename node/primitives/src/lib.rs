@@ -1,0 +1,1 @@
+//! Blocks, transactions, the chain specification.

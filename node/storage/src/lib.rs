@@ -1,0 +1,1 @@
+//! Tables, flat state, history, trie nodes, block segments.

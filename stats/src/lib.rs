@@ -1,0 +1,1 @@
+//! The ethstats server and its live page.

@@ -1,1 +1,34 @@
-//! Block execution and tracing over revm.
+//! Block execution and tracing over revm: a parent state and a block in, receipts, state changes and gas out.
+//!
+//! Everything is a function of its arguments: this room never writes to disk, never opens a socket and knows no
+//! consensus rules (rewards arrive as amounts). Nothing here is asynchronous; callers on a tokio worker use
+//! `spawn_blocking`.
+
+mod block;
+mod builder;
+mod call;
+mod code_cache;
+mod env;
+mod error;
+mod output;
+mod overlay;
+mod receipts;
+mod state_db;
+mod system;
+mod trace;
+mod tx_error;
+
+pub use block::{RootFn, execute_block};
+pub use builder::{BlockBuilder, BuildError, BuiltBlock, TxResult};
+pub use call::{
+    AccessListOutcome, CallEnv, CallError, CallLimits, CallOutcome, CallResult, OverrideError, call,
+    create_access_list, estimate_gas,
+};
+pub use env::{evm_env, spec_id};
+pub use error::{BoxError, ExecutionError};
+pub use output::{BlockOutput, OutputMismatch, validate_output};
+pub use overlay::Overlay;
+pub use revm::DatabaseRef;
+pub use state_db::{StateDb, StateDbError};
+pub use trace::{TraceError, TxTrace, trace_block, trace_call, trace_transaction};
+pub use tx_error::{Skip, TxError};

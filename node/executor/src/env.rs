@@ -1,0 +1,61 @@
+//! From a chain specification and a header to revm's configuration and block environment.
+
+use alloy_evm::EvmEnv;
+use atoll_primitives::{ChainSpec, Hardfork, Header, U256};
+use revm::{
+    context::{BlockEnv, CfgEnv},
+    context_interface::block::BlobExcessGasAndPrice,
+    primitives::hardfork::SpecId,
+};
+
+/// revm's name for the rules of a fork. Forks that change no EVM rule map to the one before them.
+pub fn spec_id(fork: Hardfork) -> SpecId {
+    match fork {
+        Hardfork::Frontier => SpecId::FRONTIER,
+        Hardfork::Homestead | Hardfork::Dao => SpecId::HOMESTEAD,
+        Hardfork::Tangerine => SpecId::TANGERINE,
+        Hardfork::SpuriousDragon => SpecId::SPURIOUS_DRAGON,
+        Hardfork::Byzantium => SpecId::BYZANTIUM,
+        // Constantinople alone differs from Petersburg in SSTORE's price (EIP-1283).
+        Hardfork::Constantinople | Hardfork::Petersburg => SpecId::PETERSBURG,
+        Hardfork::Istanbul | Hardfork::MuirGlacier => SpecId::ISTANBUL,
+        Hardfork::Berlin => SpecId::BERLIN,
+        Hardfork::London | Hardfork::ArrowGlacier | Hardfork::GrayGlacier => SpecId::LONDON,
+        Hardfork::Paris => SpecId::MERGE,
+        Hardfork::Shanghai => SpecId::SHANGHAI,
+        Hardfork::Cancun => SpecId::CANCUN,
+        Hardfork::Prague => SpecId::PRAGUE,
+        // Osaka and the forks that only change blob parameters.
+        _ => SpecId::OSAKA,
+    }
+}
+
+/// The environment of a block: rules of its fork, its header's values, the blob price its header implies.
+///
+/// `PREVRANDAO` is the header's mix hash from Paris's rules on, also on chains that never merged and whose
+/// headers keep their difficulty; before, the opcode is `DIFFICULTY`.
+pub fn evm_env(spec: &ChainSpec, header: &Header) -> EvmEnv {
+    let id = spec_id(spec.hardfork(header));
+    let mut cfg = CfgEnv::new_with_spec(id).with_chain_id(spec.chain_id);
+    let blob_params = spec.blob_params(header.timestamp);
+    if let Some(params) = &blob_params {
+        cfg.set_max_blobs_per_tx(params.max_blobs_per_tx);
+    }
+    let blob_excess_gas_and_price =
+        header.excess_blob_gas.zip(blob_params).map(|(excess_blob_gas, params)| BlobExcessGasAndPrice {
+            excess_blob_gas,
+            blob_gasprice: params.calc_blob_fee(excess_blob_gas),
+        });
+    let block = BlockEnv {
+        number: U256::from(header.number),
+        beneficiary: header.beneficiary,
+        timestamp: U256::from(header.timestamp),
+        gas_limit: header.gas_limit,
+        basefee: header.base_fee_per_gas.unwrap_or_default(),
+        difficulty: header.difficulty,
+        prevrandao: id.is_enabled_in(SpecId::MERGE).then_some(header.mix_hash),
+        blob_excess_gas_and_price,
+        ..BlockEnv::default()
+    };
+    EvmEnv::new(cfg, block)
+}

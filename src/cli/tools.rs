@@ -1,0 +1,96 @@
+//! Flags of the commands that print or convert.
+
+use super::up::TemplateArgs;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// `atoll status`.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// Data directory of the network
+    #[arg(long = "data-dir", env = "ATOLL_DATA_DIR", default_value = "atoll-data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `atoll genesis`.
+#[derive(Debug, Clone, Args)]
+pub struct GenesisArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: GenesisCommand,
+}
+
+/// What `atoll genesis` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum GenesisCommand {
+    /// Write a new genesis file from flags
+    New {
+        /// File to write [default: standard output]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Network ID, when it is not the chain ID
+        #[arg(long = "network-id", env = "ATOLL_NETWORK_ID", value_name = "ID")]
+        network_id: Option<u64>,
+        /// Its contents
+        #[command(flatten)]
+        template: Box<TemplateArgs>,
+    },
+    /// Print the hash, state root and fork ID of a genesis file
+    Show {
+        /// Genesis file
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `atoll account`.
+#[derive(Debug, Clone, Args)]
+pub struct AccountArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: AccountCommand,
+}
+
+/// What `atoll account` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AccountCommand {
+    /// Make a new key, write it to a file only you can read, and print its address
+    New {
+        /// File to write the key to
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Print the development accounts and their keys. Unsafe for anything real
+    Dev {
+        /// Mnemonic
+        #[arg(long, env = "ATOLL_MNEMONIC", default_value = crate::accounts::TEST_MNEMONIC, hide_env_values = true, value_name = "WORDS")]
+        mnemonic: String,
+        /// How many
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        accounts: u16,
+    },
+}
+
+/// `atoll export` and `atoll import`.
+#[derive(Debug, Clone, Args)]
+pub struct ChainFileArgs {
+    /// File of concatenated RLP blocks
+    pub file: PathBuf,
+    /// Genesis file of the chain
+    #[arg(long, env = "ATOLL_GENESIS", value_name = "FILE")]
+    pub genesis: PathBuf,
+    /// The node's data directory; the node must not be running
+    #[arg(long = "data-dir", env = "ATOLL_DATA_DIR", default_value = "atoll-node", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Engine of the chain tables: redb or sled
+    #[arg(long, env = "ATOLL_DB", default_value = "redb", value_name = "ENGINE")]
+    pub db: String,
+    /// Do not check proofs of work (for chains made by test tools)
+    #[arg(long = "no-seal-check")]
+    pub no_seal_check: bool,
+}

@@ -1,22 +1,15 @@
 //! Executing the transactions of a block, one after the other, over one working state.
 
 use crate::{
-    BlockOutput, BoxError, ExecutionError, Overlay, TxError,
-    builder::BuildError,
-    env::evm_env,
-    receipts::receipt,
+    BlockOutput, BoxError, ExecutionError, Overlay, TxError, builder::BuildError, env::evm_env, receipts::receipt,
     system,
 };
-use alloy_evm::{
-    EthEvm, Evm, FromRecoveredTx,
-    eth::EthEvmBuilder,
-    precompiles::PrecompilesMap,
-};
+use alloy_evm::{EthEvm, Evm, FromRecoveredTx, eth::EthEvmBuilder, precompiles::PrecompilesMap};
 use atoll_primitives::{
     Address, B256, Bloom, ChainSpec, Hardfork, Header, Receipt, RecoveredBlock, StateChanges, Transaction,
     TransactionExt, U256,
     consensus::{Eip658Value, TxReceipt},
-    eips::eip4895::Withdrawals,
+    eips::{eip4895::Withdrawals, eip7685::Requests},
 };
 use revm::{
     DatabaseCommit, DatabaseRef,
@@ -51,13 +44,24 @@ impl<'a, DB: DatabaseRef> BlockRun<'a, DB> {
         header: Header,
         intermediate_root: Option<RootFn<'a>>,
     ) -> Result<Self, ExecutionError> {
+        let mut run = Self::bare(spec, db, header, intermediate_root)?;
+        system::before_transactions(&mut run.evm, spec, run.fork, &run.header)?;
+        Ok(run)
+    }
+
+    /// Starts a block without the calls that come before transactions.
+    fn bare(
+        spec: &'a ChainSpec,
+        db: DB,
+        header: Header,
+        intermediate_root: Option<RootFn<'a>>,
+    ) -> Result<Self, ExecutionError> {
         let fork = spec.hardfork(&header);
         if fork >= Hardfork::Cancun && header.excess_blob_gas.is_none() {
             let block = header.number;
             return Err(ExecutionError::MissingHeaderField { block, field: "excessBlobGas", since: "Cancun" });
         }
-        let mut evm = EthEvmBuilder::new(Overlay::new(db), evm_env(spec, &header)).build();
-        system::before_transactions(&mut evm, spec, fork, &header)?;
+        let evm = EthEvmBuilder::new(Overlay::new(db), evm_env(spec, &header)).build();
         let max_blob_gas = spec.blob_params(header.timestamp).map_or(0, |params| params.max_blob_gas_per_block());
         Ok(Self {
             evm,
@@ -138,8 +142,17 @@ impl<'a, DB: DatabaseRef> BlockRun<'a, DB> {
         let requests = if self.fork >= Hardfork::Prague {
             system::requests(&mut self.evm, self.spec, &self.header, &self.receipts)?
         } else {
-            Default::default()
+            Requests::default()
         };
+        self.settle(requests, withdrawals, rewards)
+    }
+
+    fn settle(
+        mut self,
+        requests: Requests,
+        withdrawals: Option<&Withdrawals>,
+        rewards: &[(Address, U256)],
+    ) -> Result<BlockOutput, ExecutionError> {
         system::credit_balances(&mut self.evm, self.fork, withdrawals, rewards)?;
         let logs_bloom = self.receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | receipt.bloom());
         Ok(BlockOutput {
@@ -215,4 +228,27 @@ pub fn execute_block(
         })?;
     }
     run.finish(block.block.body.withdrawals.as_ref(), rewards)
+}
+
+/// Executes one transaction by itself in the environment of `header`, over the state `db`: what a state test
+/// does. A transaction that is refused changes nothing; `rewards` are paid in any case.
+///
+/// # Errors
+/// The database's error, or a header without a field that its fork needs.
+pub fn execute_transaction(
+    spec: &ChainSpec,
+    db: impl DatabaseRef,
+    header: &Header,
+    tx: &Transaction,
+    sender: Address,
+    rewards: &[(Address, U256)],
+) -> Result<(Result<(), TxError>, BlockOutput), ExecutionError> {
+    let no_root = |_: &StateChanges| Ok(B256::ZERO);
+    let mut run = BlockRun::bare(spec, db, header.clone(), Some(&no_root))?;
+    let verdict = match run.transact(tx, sender) {
+        Ok(_) => Ok(()),
+        Err(BuildError::Transaction(error)) => Err(error),
+        Err(BuildError::Execution(error)) => return Err(error),
+    };
+    Ok((verdict, run.settle(Requests::default(), None, rewards)?))
 }

@@ -1,9 +1,6 @@
 //! Building a block transaction by transaction, for the miner and for "pending".
 
-use crate::{
-    BlockOutput, ExecutionError, RootFn, TxError,
-    block::BlockRun,
-};
+use crate::{BlockOutput, ExecutionError, RootFn, TxError, block::BlockRun};
 use atoll_primitives::{
     Address, ChainSpec, Hardfork, Header, Receipt, Transaction, U256,
     consensus::TxReceipt,

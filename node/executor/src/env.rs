@@ -41,11 +41,9 @@ pub fn evm_env(spec: &ChainSpec, header: &Header) -> EvmEnv {
     if let Some(params) = &blob_params {
         cfg.set_max_blobs_per_tx(params.max_blobs_per_tx);
     }
-    let blob_excess_gas_and_price =
-        header.excess_blob_gas.zip(blob_params).map(|(excess_blob_gas, params)| BlobExcessGasAndPrice {
-            excess_blob_gas,
-            blob_gasprice: params.calc_blob_fee(excess_blob_gas),
-        });
+    let blob_excess_gas_and_price = header.excess_blob_gas.zip(blob_params).map(|(excess_blob_gas, params)| {
+        BlobExcessGasAndPrice { excess_blob_gas, blob_gasprice: params.calc_blob_fee(excess_blob_gas) }
+    });
     let block = BlockEnv {
         number: U256::from(header.number),
         beneficiary: header.beneficiary,

@@ -18,7 +18,7 @@ mod system;
 mod trace;
 mod tx_error;
 
-pub use block::{RootFn, execute_block};
+pub use block::{RootFn, execute_block, execute_transaction};
 pub use builder::{BlockBuilder, BuildError, BuiltBlock, TxResult};
 pub use call::{
     AccessListOutcome, CallEnv, CallError, CallLimits, CallOutcome, CallResult, OverrideError, call,

@@ -1,8 +1,7 @@
 //! What executing a block yields, and the header fields that must agree with it.
 
 use atoll_primitives::{
-    B256, Bloom, Hardfork, Header, Receipt, StateChanges,
-    consensus::proofs::calculate_receipt_root,
+    B256, Bloom, Hardfork, Header, Receipt, StateChanges, consensus::proofs::calculate_receipt_root,
     eips::eip7685::Requests,
 };
 

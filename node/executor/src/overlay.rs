@@ -127,11 +127,7 @@ impl<DB: DatabaseRef> Overlay<DB> {
     }
 
     /// Replaces all storage of an account.
-    pub(crate) fn replace_storage(
-        &mut self,
-        address: Address,
-        slots: impl IntoIterator<Item = (U256, U256)>,
-    ) {
+    pub(crate) fn replace_storage(&mut self, address: Address, slots: impl IntoIterator<Item = (U256, U256)>) {
         let change = self.changes.storage.entry(address).or_default();
         change.wiped = true;
         change.slots = slots.into_iter().collect();

@@ -86,8 +86,7 @@ pub(crate) fn requests<DB: DatabaseRef>(
     receipts: &[Receipt],
 ) -> Result<Requests, ExecutionError> {
     let mut requests = Requests::default();
-    let deposit_contract =
-        spec.genesis.config.deposit_contract_address.unwrap_or(MAINNET_DEPOSIT_CONTRACT_ADDRESS);
+    let deposit_contract = spec.genesis.config.deposit_contract_address.unwrap_or(MAINNET_DEPOSIT_CONTRACT_ADDRESS);
     let deposits = deposits(header.number, deposit_contract, receipts)?;
     let mut push = |kind: u8, data: Bytes| {
         if !data.is_empty() {

@@ -113,12 +113,10 @@ impl<DB: DatabaseRef> Replay<DB> {
             let mut evm = builder.activate_inspector((&mut self.inspector, &mut watch)).build();
             block::transact(&mut evm, self.number, env.clone())
         };
-        let outcome = outcome.map_err(|error| if watch.passed() { TraceError::Timeout } else { replay_error(error) })?;
-        let context = TransactionContext {
-            block_hash: Some(self.hash),
-            tx_index: Some(index),
-            tx_hash: Some(*tx.tx_hash()),
-        };
+        let outcome =
+            outcome.map_err(|error| if watch.passed() { TraceError::Timeout } else { replay_error(error) })?;
+        let context =
+            TransactionContext { block_hash: Some(self.hash), tx_index: Some(index), tx_hash: Some(*tx.tx_hash()) };
         let trace = result(&mut self.inspector, Some(context), &env, &self.env, &outcome, &mut self.state)?;
         self.state.commit(outcome.state);
         self.inspector.fuse().map_err(TraceError::tracer)?;
@@ -198,6 +196,3 @@ pub fn trace_call(
     let outcome = session.inspect(tx.clone(), (&mut inspector, &mut watch))?;
     result(&mut inspector, None, &tx, &session.env, &outcome, &mut session.state)
 }
-
-#[cfg(any())]
-mod tests;

@@ -49,15 +49,21 @@ pub fn estimate_gas(
 }
 
 /// The most gas the request may get: its own limit, EIP-7825's, what the sender can pay for, the node's cap.
-fn highest<DB: DatabaseRef + 'static>(session: &mut Session<DB>, tx: &TxEnv, header_gas_limit: u64) -> Result<u64, CallError> {
+fn highest<DB: DatabaseRef + 'static>(
+    session: &mut Session<DB>,
+    tx: &TxEnv,
+    header_gas_limit: u64,
+) -> Result<u64, CallError> {
     let mut high = if tx.gas_limit >= TX_GAS { tx.gas_limit } else { header_gas_limit };
     if session.env.cfg_env.spec.is_enabled_in(SpecId::OSAKA) {
         high = high.min(TX_GAS_LIMIT_CAP);
     }
     if tx.gas_price != 0 {
         let balance = session.account(tx.caller)?.map_or(U256::ZERO, |account| account.balance);
-        let mut available =
-            balance.checked_sub(tx.value).filter(|left| !left.is_zero()).ok_or(CallError::InsufficientFundsForTransfer)?;
+        let mut available = balance
+            .checked_sub(tx.value)
+            .filter(|left| !left.is_zero())
+            .ok_or(CallError::InsufficientFundsForTransfer)?;
         if !tx.blob_hashes.is_empty() {
             let blob_gas = U256::from(tx.blob_hashes.len()) * U256::from(DATA_GAS_PER_BLOB);
             let want = blob_gas.saturating_mul(U256::from(tx.max_fee_per_blob_gas));
@@ -88,12 +94,18 @@ fn plain_transfer<DB: DatabaseRef + 'static>(session: &mut Session<DB>, tx: &TxE
 }
 
 /// Runs with this limit; `None` when it does not even cover the intrinsic gas.
-fn run_with<DB: DatabaseRef + 'static>(session: &mut Session<DB>, tx: &TxEnv, gas: u64) -> Result<Option<CallOutcome>, CallError> {
+fn run_with<DB: DatabaseRef + 'static>(
+    session: &mut Session<DB>,
+    tx: &TxEnv,
+    gas: u64,
+) -> Result<Option<CallOutcome>, CallError> {
     let mut tx = tx.clone();
     tx.gas_limit = gas;
     match session.run(tx) {
         Ok(outcome) => Ok(Some(outcome)),
-        Err(CallError::Transaction { error: TxError::IntrinsicGas { .. } | TxError::FloorDataGas { .. }, .. }) => Ok(None),
+        Err(CallError::Transaction { error: TxError::IntrinsicGas { .. } | TxError::FloorDataGas { .. }, .. }) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
@@ -106,7 +118,8 @@ fn search<DB: DatabaseRef + 'static>(
 ) -> Result<u64, CallError> {
     // What it used with gas to spare is, for almost any transaction, a lower bound.
     let mut low = first.gas_used.saturating_sub(1);
-    let mut try_limit = |limit: u64| Ok::<_, CallError>(run_with(session, tx, limit)?.is_some_and(|run| run.is_success()));
+    let mut try_limit =
+        |limit: u64| Ok::<_, CallError>(run_with(session, tx, limit)?.is_some_and(|run| run.is_success()));
     // Most succeed with what they used before refunds, plus the 64th that EIP-150 keeps back and a stipend.
     let optimistic = first.max_gas_used.saturating_add(CALL_STIPEND).saturating_mul(64) / 63;
     if optimistic < high {

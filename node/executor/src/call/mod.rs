@@ -169,6 +169,3 @@ pub fn call(
     let tx = session.transaction(request)?;
     session.run(tx)
 }
-
-#[cfg(any())]
-mod tests;

@@ -7,9 +7,7 @@ use alloy_rpc_types_eth::{
     state::{AccountOverride, StateOverride},
 };
 use atoll_primitives::{Address, B256, Header, U256, keccak256};
-use revm::{
-    DatabaseRef, context::BlockEnv, context_interface::block::BlobExcessGasAndPrice, state::Bytecode,
-};
+use revm::{DatabaseRef, context::BlockEnv, context_interface::block::BlobExcessGasAndPrice, state::Bytecode};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Overrides that contradict themselves.
@@ -90,10 +88,8 @@ pub(crate) fn header(
     header.mix_hash = changes.random.unwrap_or(header.mix_hash);
     // An environment moved past Cancun by `time` needs a blob price; zero excess is the fork's start.
     header.excess_blob_gas = header.excess_blob_gas.or(Some(0));
-    let late = LateOverrides {
-        blob_base_fee: changes.blob_base_fee,
-        block_hashes: changes.block_hash.unwrap_or_default(),
-    };
+    let late =
+        LateOverrides { blob_base_fee: changes.blob_base_fee, block_hashes: changes.block_hash.unwrap_or_default() };
     Ok((header, late))
 }
 
@@ -159,7 +155,10 @@ fn apply<DB: DatabaseRef>(
 }
 
 /// The precompiles after the moves.
-pub(crate) fn moved(mut precompiles: PrecompilesMap, moves: &[PrecompileMove]) -> Result<PrecompilesMap, OverrideError> {
+pub(crate) fn moved(
+    mut precompiles: PrecompilesMap,
+    moves: &[PrecompileMove],
+) -> Result<PrecompilesMap, OverrideError> {
     let relocated = moves.iter().filter_map(|change| Some((change.from, change.to?)));
     precompiles
         .move_precompiles(relocated)

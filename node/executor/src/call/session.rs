@@ -103,9 +103,11 @@ impl<DB: DatabaseRef + 'static> Session<DB> {
         let mut evm = builder.inspector(inspector).set_inspect(inspect).build();
         let outcome = block::transact(&mut evm, self.block, tx);
         // After the deadline any failure is the deadline's.
-        outcome.map_err(|error| {
-            if self.deadline.passed() { CallError::Timeout } else { CallError::from_build(error, gas) }
-        })
+        outcome.map_err(
+            |error| {
+                if self.deadline.passed() { CallError::Timeout } else { CallError::from_build(error, gas) }
+            },
+        )
     }
 }
 

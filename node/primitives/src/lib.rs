@@ -33,8 +33,11 @@ pub use spec::{ChainSpec, CliqueConfig, EngineConfig, EthashConfig, QbftConfig};
 
 /// A transaction as it stands in a block: EIP-2718 envelope, blob transactions without their sidecar.
 pub type Transaction = alloy_consensus::EthereumTxEnvelope<alloy_consensus::TxEip4844>;
-/// A transaction as it travels between pools: blob transactions carry their sidecar (EIP-4844 networking).
-pub type PooledTransaction = alloy_consensus::transaction::PooledTransaction;
+/// A transaction as it travels between pools: blob transactions carry their sidecar, of version 0 (EIP-4844) before
+/// Osaka and of version 1 (EIP-7594) from then on; alloy's own alias knows the second only.
+pub type PooledTransaction = alloy_consensus::EthereumTxEnvelope<
+    alloy_consensus::TxEip4844WithSidecar<alloy_eips::eip7594::BlobTransactionSidecarVariant>,
+>;
 /// A block: header, transactions, ommers, withdrawals.
 pub type Block = alloy_consensus::Block<Transaction>;
 /// The part of a block outside its header.

@@ -48,6 +48,8 @@ pub enum Command {
     Genesis(tools::GenesisArgs),
     /// Make a key, or list the development accounts
     Account(tools::AccountArgs),
+    /// Ask a URL whether it answers well: the health check of a container
+    Health(tools::HealthArgs),
     /// Write a node's chain to a file of concatenated RLP blocks
     Export(tools::ChainFileArgs),
     /// Read a file of concatenated RLP blocks into a node's data directory

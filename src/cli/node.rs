@@ -12,6 +12,9 @@ pub struct NodeArgs {
     /// Where this node's chain and key lie
     #[arg(long = "data-dir", env = "ATOLL_DATA_DIR", default_value = "atoll-node", value_name = "DIR")]
     pub data_dir: PathBuf,
+    /// Take the first numbered folder of the data directory that no other process uses: replicas then share a volume
+    #[arg(long = "data-slots", env = "ATOLL_DATA_SLOTS")]
+    pub data_slots: bool,
     /// Name shown on the stats page and in the registry [default: the host's name]
     #[arg(long, env = "ATOLL_NAME", value_name = "NAME")]
     pub name: Option<String>,
@@ -113,7 +116,7 @@ pub struct NodeArgs {
     #[arg(long = "txpool.queued", env = "ATOLL_TXPOOL_QUEUED", default_value_t = 10_000, value_name = "N", help_heading = "Transaction pool")]
     pub txpool_queued: usize,
 
-    /// Report to a stats server: name:secret@host:port
+    /// Report to a stats server: name:secret@host:port, or :secret@host:port for this node's own name
     #[arg(long, env = "ATOLL_ETHSTATS", hide_env_values = true, value_name = "URL", help_heading = "Observation")]
     pub ethstats: Option<String>,
     /// Listen address of /metrics (Prometheus), /health and /ready

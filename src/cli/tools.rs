@@ -94,3 +94,10 @@ pub struct ChainFileArgs {
     #[arg(long = "no-seal-check")]
     pub no_seal_check: bool,
 }
+
+/// `atoll health`.
+#[derive(Debug, Clone, Args)]
+pub struct HealthArgs {
+    /// URL that must answer with a 2xx status within two seconds
+    pub url: String,
+}

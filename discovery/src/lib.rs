@@ -15,3 +15,6 @@ pub use client::{ClientError, NodeWatch, Registration, RegistryClient};
 pub use record::{Entry, Head, Heartbeat, Leave, MAX_RECORD_BYTES, NodeInfo, NodeRecord, RecordError, roles};
 pub use server::{RegistryConfig, ServerError};
 pub use signer::{RecordSigner, node_id};
+
+#[cfg(test)]
+mod record_tests;

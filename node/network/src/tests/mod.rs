@@ -1,0 +1,1 @@
+//! Several real networks in one process, on loopback.

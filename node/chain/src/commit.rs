@@ -1,0 +1,104 @@
+//! The last stage: storing an executed block, choosing the head, telling the others. It must not check blocks.
+
+use crate::{
+    ChainEvent, HeadChange, Import, ImportError, InternalError, Origin,
+    chain::{Shared, internal},
+    check::Recovered,
+};
+use atoll_primitives::{B256, Header, Receipt, RecoveredBlock, U256};
+use atoll_storage::{Reorg, StorageError};
+use std::sync::{Arc, atomic::Ordering};
+
+impl Shared {
+    /// Executes and stores a block, and makes it the head if the engine prefers it.
+    pub(crate) fn commit(&self, recovered: Recovered, origin: Origin) -> Result<Import, ImportError> {
+        let (number, hash) = (recovered.block.number(), recovered.block.hash);
+        let failed = |source: InternalError| internal(number, hash, source);
+        self.flusher.wait_for_room().map_err(failed)?;
+        let _writer = self.writer.lock();
+        if self.stopped.load(Ordering::Acquire) {
+            return Err(ImportError::Stopped);
+        }
+        if self.is_known(&hash).map_err(failed)? {
+            return Ok(Import::AlreadyKnown);
+        }
+        let Some(executed) = self.execute(&recovered)? else { return self.set_aside(recovered, origin) };
+        match self.storage.append(executed.0) {
+            Ok(()) => self.choose(&recovered.block, recovered.td, origin).map_err(failed),
+            // The flush moved the base past the parent meanwhile.
+            Err(StorageError::UnknownParent { .. }) => self.set_aside(recovered, origin),
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+
+    /// A block that came before: after a crash between storing it and making it the head, it still may become it.
+    pub(crate) fn reconsider(&self, hash: B256, number: u64, origin: Origin) -> Result<Import, ImportError> {
+        let failed = |source: InternalError| internal(number, hash, source);
+        let better = |hash: &B256| -> Result<Option<(Arc<RecoveredBlock>, U256)>, InternalError> {
+            if self.storage.canonical_hash(number)? == Some(*hash) || self.storage.state_at(hash)?.is_none() {
+                return Ok(None);
+            }
+            let Some(td) = self.storage.total_difficulty(hash)? else { return Ok(None) };
+            let Some(block) = self.storage.block(hash)? else { return Ok(None) };
+            Ok(self.prefers(td, block.header()).then_some((block, td)))
+        };
+        let _writer = self.writer.lock();
+        if self.stopped.load(Ordering::Acquire) {
+            return Err(ImportError::Stopped);
+        }
+        match better(&hash).map_err(failed)? {
+            Some((block, td)) => self.choose(&block, td, origin).map_err(failed),
+            None => Ok(Import::AlreadyKnown),
+        }
+    }
+
+    pub(crate) fn prefers(&self, td: U256, header: &Header) -> bool {
+        let head = self.storage.head();
+        self.engine.prefers(td, header, self.head_td(), &head)
+    }
+
+    /// Fork choice over a stored block.
+    fn choose(&self, block: &Arc<RecoveredBlock>, td: U256, origin: Origin) -> Result<Import, InternalError> {
+        if !self.prefers(td, block.header()) {
+            tracing::debug!(number = block.number(), hash = %block.hash, "imported a side block");
+            // No receiver is no error: nobody listens yet.
+            let _ = self.events.send(ChainEvent::Side(block.clone()));
+            return Ok(Import::SideChain);
+        }
+        let reorg = self.storage.set_head(&block.hash)?;
+        self.announce(reorg, td, origin)?;
+        Ok(Import::Canonical)
+    }
+
+    /// Tells the others about a head that is set already.
+    pub(crate) fn announce(&self, reorg: Reorg, td: U256, origin: Origin) -> Result<(), InternalError> {
+        let head = self.storage.head();
+        metrics::gauge!("atoll_chain_head").set(head.number as f64);
+        let depth = reorg.reverted.len();
+        if depth > 0 {
+            metrics::counter!("atoll_chain_reorgs_total").increment(1);
+            metrics::histogram!("atoll_chain_reorg_depth").record(depth as f64);
+            tracing::info!(number = head.number, hash = %head.hash, depth, "chain reorganised");
+        } else {
+            tracing::debug!(number = head.number, hash = %head.hash, ?origin, "new head");
+        }
+        self.flusher.wake();
+        let Reorg { reverted, applied } = reorg;
+        let change = HeadChange {
+            head,
+            td,
+            reverted_receipts: self.receipts(&reverted)?,
+            applied_receipts: self.receipts(&applied)?,
+            reverted,
+            applied,
+            origin,
+        };
+        let _ = self.events.send(ChainEvent::Head(Arc::new(change)));
+        Ok(())
+    }
+
+    fn receipts(&self, blocks: &[Arc<RecoveredBlock>]) -> Result<Vec<Arc<Vec<Receipt>>>, InternalError> {
+        let missing = |block: &Arc<RecoveredBlock>| InternalError::Missing { hash: block.hash };
+        blocks.iter().map(|block| self.storage.receipts(&block.hash)?.ok_or_else(|| missing(block))).collect()
+    }
+}

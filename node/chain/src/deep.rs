@@ -1,0 +1,146 @@
+//! Reorganisations that fork off below the persisted base. Their blocks cannot be executed as they come: they are
+//! set aside until their chain is preferred, then the state is unwound to the fork and they are executed. If that
+//! fails, the old chain comes back. It must not check headers or seals: only checked blocks get here.
+
+use crate::{
+    Import, ImportError, InternalError, Origin,
+    chain::{Shared, internal},
+    check::Recovered,
+};
+use atoll_primitives::{B256, RecoveredBlock};
+use atoll_storage::{Reorg, StorageError};
+use std::sync::Arc;
+
+/// Blocks an event lists on either side: of a deeper reorganisation the newest. Receivers that need more ask the
+/// storage.
+const MAX_EVENT_BLOCKS: u64 = 1024;
+
+/// A chain to switch to: where it leaves the stored one, and its blocks from there, oldest first.
+struct Branch {
+    fork: B256,
+    fork_number: u64,
+    blocks: Vec<B256>,
+}
+
+impl Shared {
+    /// Keeps a block whose parent's state is not at hand, and switches to its chain if that is preferred.
+    /// The caller holds the writer's lock.
+    pub(crate) fn set_aside(&self, recovered: Recovered, origin: Origin) -> Result<Import, ImportError> {
+        let Recovered { block, td } = recovered;
+        let (number, hash) = (block.number(), block.hash);
+        self.side.write().insert(block.clone(), td);
+        if !self.prefers(td, block.header()) {
+            return Ok(Import::SideChain);
+        }
+        let failed = |source: InternalError| internal(number, hash, source);
+        let branch = self.branch(hash, number).map_err(failed)?;
+        let old_head = self.storage.head();
+        tracing::warn!(fork = branch.fork_number, from = old_head.number, to = number, "deep reorganisation");
+        let reverted = self.newest_canonical(branch.fork_number).map_err(failed)?;
+        self.switch(&branch)?;
+        let applied = branch.blocks.iter().rev().take(MAX_EVENT_BLOCKS as usize).rev();
+        let applied: Result<Vec<_>, _> = applied.map(|hash| self.any_block(hash)).collect();
+        self.announce(Reorg { reverted, applied: applied.map_err(failed)? }, td, origin).map_err(failed)?;
+        Ok(Import::Canonical)
+    }
+
+    /// Walks from a block back to the first ancestor that is canonical or has its state at hand.
+    fn branch(&self, tip: B256, number: u64) -> Result<Branch, InternalError> {
+        let (mut hash, mut number, mut blocks) = (tip, number, Vec::new());
+        loop {
+            let at_hand = number >= self.storage.base_number() && self.storage.state_at(&hash)?.is_some();
+            if at_hand || self.storage.canonical_hash(number)? == Some(hash) {
+                blocks.reverse();
+                return Ok(Branch { fork: hash, fork_number: number, blocks });
+            }
+            let block = self.any_block(&hash)?;
+            blocks.push(hash);
+            (hash, number) = (block.header().parent_hash, number.saturating_sub(1));
+        }
+    }
+
+    /// A block set aside, or one the storage keeps from a chain that was canonical once.
+    fn any_block(&self, hash: &B256) -> Result<Arc<RecoveredBlock>, InternalError> {
+        if let Some(block) = self.side.read().block(hash) {
+            return Ok(block);
+        }
+        self.storage.block(hash)?.ok_or(InternalError::Missing { hash: *hash })
+    }
+
+    /// Canonical blocks above `fork`, newest first, as many as an event lists.
+    fn newest_canonical(&self, fork: u64) -> Result<Vec<Arc<RecoveredBlock>>, InternalError> {
+        let head = self.storage.head_number();
+        let oldest = (fork + 1).max((head + 1).saturating_sub(MAX_EVENT_BLOCKS));
+        let mut blocks = Vec::new();
+        for number in (oldest..=head).rev() {
+            let Some(hash) = self.storage.canonical_hash(number)? else { continue };
+            blocks.push(self.any_block(&hash)?);
+        }
+        Ok(blocks)
+    }
+
+    fn switch(&self, branch: &Branch) -> Result<(), ImportError> {
+        let Branch { fork, fork_number, blocks } = branch;
+        let failed = |source: InternalError| internal(*fork_number, *fork, source);
+        if *fork_number >= self.storage.base_number() {
+            self.replay(blocks, false)?;
+            let tip = blocks.last().unwrap_or(fork);
+            self.storage.set_head(tip).map_err(|error| failed(error.into()))?;
+        } else {
+            // Kept before the unwinding: afterwards the numbers lead to the new chain.
+            let old = self.canonical_above(*fork_number).map_err(failed)?;
+            self.rewind(*fork, *fork_number).map_err(|error| failed(error.into()))?;
+            if let Err(error) = self.replay(blocks, true) {
+                tracing::error!(%error, "the preferred chain does not execute; returning to the old one");
+                self.rewind(*fork, *fork_number).map_err(|error| failed(error.into()))?;
+                self.replay(&old, true)?;
+                return Err(error);
+            }
+        }
+        let mut side = self.side.write();
+        blocks.iter().for_each(|hash| side.remove(hash));
+        Ok(())
+    }
+
+    fn canonical_above(&self, fork: u64) -> Result<Vec<B256>, InternalError> {
+        let mut hashes = Vec::new();
+        for number in fork + 1..=self.storage.head_number() {
+            hashes.extend(self.storage.canonical_hash(number)?);
+        }
+        Ok(hashes)
+    }
+
+    /// Makes an old canonical block the head again.
+    fn rewind(&self, to: B256, number: u64) -> Result<(), StorageError> {
+        if number < self.storage.base_number() {
+            return self.storage.unwind(&to);
+        }
+        match self.storage.set_head(&to) {
+            Ok(_) => Ok(()),
+            // The flush was faster.
+            Err(StorageError::BelowBase { .. }) => self.storage.unwind(&to),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Executes and stores blocks one after the other; with `as_head` each becomes the head at once, so that
+    /// the flush can keep memory in bounds.
+    fn replay(&self, blocks: &[B256], as_head: bool) -> Result<(), ImportError> {
+        for hash in blocks {
+            let failed = |source: InternalError| internal(0, *hash, source);
+            let block = self.any_block(hash).map_err(failed)?;
+            let parent = block.header().parent_hash;
+            let td = self.storage.total_difficulty(&parent).map_err(|error| failed(error.into()))?;
+            let td = td.ok_or(InternalError::Missing { hash: parent }).map_err(failed)?;
+            let recovered = Recovered { td: td.saturating_add(block.header().difficulty), block };
+            let executed = self.execute_here(&recovered)?;
+            self.storage.append(executed.0).map_err(|error| failed(error.into()))?;
+            if as_head {
+                self.storage.set_head(hash).map_err(|error| failed(error.into()))?;
+                self.flusher.wake();
+                self.flusher.wait_for_room().map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,10 +1,10 @@
 //! Executing the transactions of a block, one after the other, over one working state.
 
 use crate::{
-    BlockOutput, BoxError, ExecutionError, Overlay, TxError, builder::BuildError, env::evm_env, receipts::receipt,
+    BlockOutput, BoxError, ExecutionError, Overlay, TxError, builder::BuildError, env::evm_env, evm, receipts::receipt,
     system,
 };
-use alloy_evm::{EthEvm, Evm, FromRecoveredTx, eth::EthEvmBuilder, precompiles::PrecompilesMap};
+use alloy_evm::{EthEvm, Evm, FromRecoveredTx, precompiles::PrecompilesMap};
 use atoll_primitives::{
     Address, B256, Bloom, ChainSpec, Hardfork, Header, Receipt, RecoveredBlock, StateChanges, Transaction,
     TransactionExt, U256,
@@ -61,7 +61,9 @@ impl<'a, DB: DatabaseRef> BlockRun<'a, DB> {
             let block = header.number;
             return Err(ExecutionError::MissingHeaderField { block, field: "excessBlobGas", since: "Cancun" });
         }
-        let evm = EthEvmBuilder::new(Overlay::new(db), evm_env(spec, &header)).build();
+        let env = evm_env(spec, &header);
+        let precompiles = evm::precompiles(&env);
+        let evm = evm::build(Overlay::new(db), env, precompiles, NoOpInspector, false);
         let max_blob_gas = spec.blob_params(header.timestamp).map_or(0, |params| params.max_blob_gas_per_block());
         Ok(Self {
             evm,

@@ -1,5 +1,6 @@
 //! From a chain specification and a header to revm's configuration and block environment.
 
+use crate::evm::constantinople_gas;
 use alloy_evm::EvmEnv;
 use atoll_primitives::{ChainSpec, Hardfork, Header, U256};
 use revm::{
@@ -16,7 +17,7 @@ pub fn spec_id(fork: Hardfork) -> SpecId {
         Hardfork::Tangerine => SpecId::TANGERINE,
         Hardfork::SpuriousDragon => SpecId::SPURIOUS_DRAGON,
         Hardfork::Byzantium => SpecId::BYZANTIUM,
-        // Constantinople alone differs from Petersburg in SSTORE's price (EIP-1283).
+        // Constantinople differs from Petersburg in SSTORE alone, see `evm`.
         Hardfork::Constantinople | Hardfork::Petersburg => SpecId::PETERSBURG,
         Hardfork::Istanbul | Hardfork::MuirGlacier => SpecId::ISTANBUL,
         Hardfork::Berlin => SpecId::BERLIN,
@@ -35,8 +36,12 @@ pub fn spec_id(fork: Hardfork) -> SpecId {
 /// `PREVRANDAO` is the header's mix hash from Paris's rules on, also on chains that never merged and whose
 /// headers keep their difficulty; before, the opcode is `DIFFICULTY`.
 pub fn evm_env(spec: &ChainSpec, header: &Header) -> EvmEnv {
-    let id = spec_id(spec.hardfork(header));
+    let fork = spec.hardfork(header);
+    let id = spec_id(fork);
     let mut cfg = CfgEnv::new_with_spec(id).with_chain_id(spec.chain_id);
+    if fork == Hardfork::Constantinople {
+        cfg.set_gas_params(constantinople_gas());
+    }
     let blob_params = spec.blob_params(header.timestamp);
     if let Some(params) = &blob_params {
         cfg.set_max_blobs_per_tx(params.max_blobs_per_tx);

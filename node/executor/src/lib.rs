@@ -10,6 +10,7 @@ mod call;
 mod code_cache;
 mod env;
 mod error;
+mod evm;
 mod output;
 mod overlay;
 mod receipts;

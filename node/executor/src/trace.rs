@@ -7,8 +7,9 @@ use crate::{
     builder::BuildError,
     call::{Deadline, Session},
     env::evm_env,
+    evm,
 };
-use alloy_evm::{EvmEnv, FromRecoveredTx, eth::EthEvmBuilder};
+use alloy_evm::{EvmEnv, FromRecoveredTx};
 use alloy_rpc_types_eth::TransactionRequest;
 use alloy_rpc_types_trace::geth::{GethDebugTracingOptions, GethTrace};
 use atoll_primitives::{Address, B256, ChainSpec, RecoveredBlock, Transaction};
@@ -109,8 +110,9 @@ impl<DB: DatabaseRef> Replay<DB> {
         let env = TxEnv::from_recovered_tx(tx, sender);
         let mut watch = self.deadline.clone();
         let outcome = {
-            let builder = EthEvmBuilder::new(&mut self.state, self.env.clone());
-            let mut evm = builder.activate_inspector((&mut self.inspector, &mut watch)).build();
+            let precompiles = evm::precompiles(&self.env);
+            let watched = (&mut self.inspector, &mut watch);
+            let mut evm = evm::build(&mut self.state, self.env.clone(), precompiles, watched, true);
             block::transact(&mut evm, self.number, env.clone())
         };
         let outcome =

@@ -1,16 +1,11 @@
 //! One request's working state and environment; a session runs as many transactions as the request needs.
 
 use super::{CallEnv, CallError, CallLimits, CallOutcome, Deadline, overrides, request};
-use crate::{ExecutionError, Overlay, block, env::evm_env};
-use alloy_evm::{EvmEnv, eth::EthEvmBuilder, precompiles::PrecompilesMap};
+use crate::{ExecutionError, Overlay, block, env::evm_env, evm};
+use alloy_evm::EvmEnv;
 use alloy_rpc_types_eth::TransactionRequest;
 use atoll_primitives::{Address, ChainSpec, U256};
-use revm::{
-    DatabaseRef, Inspector,
-    context::TxEnv,
-    context_interface::result::ResultAndState,
-    precompile::{PrecompileSpecId, Precompiles},
-};
+use revm::{DatabaseRef, Inspector, context::TxEnv, context_interface::result::ResultAndState};
 
 /// revm's context over a borrowed working state.
 pub(crate) type SessionContext<'a, DB> = alloy_evm::eth::EthEvmContext<&'a mut Overlay<DB>>;
@@ -32,7 +27,7 @@ impl<DB: DatabaseRef + 'static> Session<DB> {
         let mut evm_env = evm_env(spec, &header);
         late.apply(&mut evm_env.block_env, &mut state);
         relax(&mut evm_env);
-        let precompiles = precompiles(&evm_env);
+        let precompiles = evm::precompiles(&evm_env);
         let moves = match env.state_overrides {
             Some(changes) => overrides::state(&mut state, changes, &precompiles)?,
             None => Vec::new(),
@@ -98,9 +93,8 @@ impl<DB: DatabaseRef + 'static> Session<DB> {
         }
         let gas = tx.gas_limit;
         let env = self.env_for(&tx);
-        let precompiles = overrides::moved(precompiles(&env), &self.moves)?;
-        let builder = EthEvmBuilder::new(&mut self.state, env).precompiles(precompiles);
-        let mut evm = builder.inspector(inspector).set_inspect(inspect).build();
+        let precompiles = overrides::moved(evm::precompiles(&env), &self.moves)?;
+        let mut evm = evm::build(&mut self.state, env, precompiles, inspector, inspect);
         let outcome = block::transact(&mut evm, self.block, tx);
         // After the deadline any failure is the deadline's.
         outcome.map_err(
@@ -117,10 +111,6 @@ fn relax(env: &mut EvmEnv) {
     env.cfg_env.disable_eip3607 = true;
     env.cfg_env.disable_block_gas_limit = true;
     env.cfg_env.tx_gas_limit_cap = Some(u64::MAX);
-}
-
-pub(crate) fn precompiles(env: &EvmEnv) -> PrecompilesMap {
-    PrecompilesMap::from_static(Precompiles::new(PrecompileSpecId::from_spec_id(env.cfg_env.spec)))
 }
 
 /// The most a sender could pay for gas with this balance after sending `value`.

@@ -21,6 +21,8 @@ pub struct Entry {
 pub struct MemoryState {
     pub accounts: HashMap<Address, Entry>,
     pub code: HashMap<B256, Bytes>,
+    /// Hashes of the ancestors; `None` where there is no chain.
+    pub hashes: Option<BTreeMap<u64, B256>>,
 }
 
 impl MemoryState {
@@ -86,6 +88,9 @@ impl DatabaseRef for MemoryState {
 
     /// State tests have no chain: the hash of block n is that of its decimal number (geth, `vmTestBlockHash`).
     fn block_hash_ref(&self, number: u64) -> Result<B256, Infallible> {
-        Ok(keccak256(number.to_string()))
+        Ok(match &self.hashes {
+            Some(hashes) => hashes.get(&number).copied().unwrap_or_default(),
+            None => keccak256(number.to_string()),
+        })
     }
 }

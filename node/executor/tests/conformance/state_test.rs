@@ -4,7 +4,7 @@ use crate::{fork, memory::MemoryState, runner::Tally};
 use atoll_executor::execute_transaction;
 use atoll_primitives::{
     Address, B256, Bytes, ChainSpec, Hardfork, Header, Log, SignerRecoverable, Transaction, U256,
-    consensus::{SignableTransaction, TxLegacy, TxReceipt},
+    consensus::{SignableTransaction, TxLegacy},
     eip2718::Decodable2718,
     hex, keccak256,
     primitives::{Signature, TxKind},
@@ -38,10 +38,12 @@ pub fn run_file(name: &str, text: &str) -> Tally {
 fn run_case(spec: &ChainSpec, pre: &MemoryState, test: &Value, post: &Value) -> Result<(), String> {
     let header = header(spec, &test["env"]);
     let refused = post.get("expectException").is_some();
+    // A miner without a reward is still touched, which showed before EIP-158.
     let reward = [(header.beneficiary, U256::ZERO)];
+    let reward = if refused { &reward[..0] } else { &reward[..] };
     let (verdict, output) = match transaction(&test["transaction"], post) {
         Ok((tx, sender)) => {
-            let run = execute_transaction(spec, pre.clone(), &header, &tx, sender, &reward);
+            let run = execute_transaction(spec, pre.clone(), &header, &tx, sender, reward);
             let (verdict, output) = run.map_err(|error| error.to_string())?;
             (verdict.map_err(|error| error.to_string()), output)
         }
@@ -123,7 +125,8 @@ fn transaction(tx: &Value, post: &Value) -> Result<(Transaction, Address), Strin
     Ok((legacy.into_signed(signature).into(), sender))
 }
 
-fn state(pre: &Value) -> MemoryState {
+/// The accounts of `pre`.
+pub fn state(pre: &Value) -> MemoryState {
     let mut state = MemoryState::default();
     for (address, account) in pre.as_object().unwrap() {
         let slots = account["storage"].as_object().unwrap().iter();
@@ -143,7 +146,8 @@ fn hash(value: &Value) -> B256 {
     value.as_str().unwrap().parse().unwrap()
 }
 
-fn bytes(value: &Value) -> Result<Bytes, String> {
+/// Bytes from their hexadecimal form.
+pub fn bytes(value: &Value) -> Result<Bytes, String> {
     let text = value.as_str().unwrap();
     hex::decode(text).map(Into::into).map_err(|error| format!("{text}: {error}"))
 }

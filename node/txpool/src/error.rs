@@ -48,7 +48,9 @@ pub enum PoolError {
     BlobCreate,
     #[error("unexpected sidecar version, want: {want}, got: {got}")]
     SidecarVersion { want: u8, got: u8 },
-    #[error("invalid number of blobs, commitments or proofs: {blobs} blobs, {commitments} commitments, {hashes} hashes")]
+    #[error(
+        "invalid number of blobs, commitments or proofs: {blobs} blobs, {commitments} commitments, {hashes} hashes"
+    )]
     SidecarLengths { blobs: usize, commitments: usize, hashes: usize },
     #[error("invalid blob sidecar: {reason}")]
     InvalidSidecar { reason: String },

@@ -22,9 +22,9 @@ pub(crate) fn intrinsic(tx: &PooledTransaction, rules: GasRules) -> u64 {
     let zero = input.len() as u64 - nonzero;
     let data = nonzero * if rules.istanbul { 16 } else { 68 } + zero * 4;
     let initcode = if create && rules.shanghai { (input.len() as u64).div_ceil(32) * 2 } else { 0 };
-    let access = tx.access_list().map_or(0, |list| {
-        list.iter().map(|item| 2_400 + 1_900 * item.storage_keys.len() as u64).sum::<u64>()
-    });
+    let access = tx
+        .access_list()
+        .map_or(0, |list| list.iter().map(|item| 2_400 + 1_900 * item.storage_keys.len() as u64).sum::<u64>());
     let authorizations = tx.authorization_list().map_or(0, |list| 25_000 * list.len() as u64);
     base + data + initcode + access + authorizations
 }

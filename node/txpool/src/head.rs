@@ -8,9 +8,7 @@ use crate::{
     rules::{self, Rules},
     sender::SenderState,
 };
-use atoll_primitives::{
-    Address, Hardfork, PooledTransaction, RecoveredBlock, SealedHeader, Transaction, TxHash,
-};
+use atoll_primitives::{Address, Hardfork, PooledTransaction, RecoveredBlock, SealedHeader, Transaction, TxHash};
 use atoll_storage::{StateView, StorageError};
 use rayon::prelude::*;
 use std::{
@@ -90,8 +88,7 @@ impl TxPool {
             let origin = kept.map_or(Origin::External, |kept| kept.origin);
             let Some(pooled) = pooled(tx, kept) else { continue };
             // They paid enough for a block already: the price floor is not asked again.
-            let rules =
-                Rules { spec: &shared.spec, head: &inner.head, config: &inner.config, origin: Origin::Local };
+            let rules = Rules { spec: &shared.spec, head: &inner.head, config: &inner.config, origin: Origin::Local };
             if rules::check(&pooled, &rules).is_ok() {
                 returning.push(Arc::new(PoolTx::new(pooled, sender, origin, shared.next_sequence())));
             }
@@ -114,9 +111,7 @@ impl TxPool {
     /// When Osaka starts, sidecars of version 0 get cell proofs: peers accept nothing else from then on.
     fn convert_sidecars(&self, head: &SealedHeader) -> Vec<PoolTx> {
         let shared = &*self.shared;
-        let osaka = |header: &SealedHeader| {
-            shared.spec.is_active(Hardfork::Osaka, header.number + 1, header.timestamp)
-        };
+        let osaka = |header: &SealedHeader| shared.spec.is_active(Hardfork::Osaka, header.number + 1, header.timestamp);
         let old: Vec<Arc<PoolTx>> = {
             let inner = shared.inner.read();
             if !osaka(head) || osaka(&inner.head) {

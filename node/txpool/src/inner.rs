@@ -45,7 +45,11 @@ pub(crate) fn sender_state(view: &StateView, sender: &Address) -> Result<SenderS
     let code = if account.has_code() {
         let code = view.code(&account.code_hash)?;
         // EIP-7702: 0xef0100 and an address.
-        if code.len() == 23 && code.starts_with(&[0xef, 0x01, 0x00]) { SenderCode::Delegated } else { SenderCode::Contract }
+        if code.len() == 23 && code.starts_with(&[0xef, 0x01, 0x00]) {
+            SenderCode::Delegated
+        } else {
+            SenderCode::Contract
+        }
     } else {
         SenderCode::None
     };

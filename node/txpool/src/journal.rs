@@ -44,7 +44,8 @@ impl Journal {
     /// The file cannot be read or created.
     pub fn open(path: &Path) -> Result<(Self, Vec<PooledTransaction>), JournalError> {
         let fail = |source| JournalError { path: path.to_owned(), source };
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
         let (txs, length) = read(&mut file).map_err(fail)?;
         let found = file.metadata().map_err(fail)?.len();
         if found > length {

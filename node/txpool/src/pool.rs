@@ -6,9 +6,7 @@ use crate::{
     rules::{self, Rules},
     sender::SenderState,
 };
-use atoll_primitives::{
-    Address, B256, ChainSpec, PooledTransaction, SealedHeader, SignerRecoverable as _, TxHash,
-};
+use atoll_primitives::{Address, B256, ChainSpec, PooledTransaction, SealedHeader, SignerRecoverable as _, TxHash};
 use atoll_storage::{StateView, Storage};
 use parking_lot::{Mutex, RwLock};
 use rayon::prelude::*;
@@ -75,8 +73,11 @@ impl TxPool {
         let snapshot = shared.snapshot();
         let prepare = |tx| shared.prepare(tx, origin, &snapshot);
         // Waking the workers costs as much as one recovery.
-        let prepared: Vec<Result<Arc<PoolTx>, PoolError>> =
-            if txs.len() < 4 { txs.into_iter().map(prepare).collect() } else { txs.into_par_iter().map(prepare).collect() };
+        let prepared: Vec<Result<Arc<PoolTx>, PoolError>> = if txs.len() < 4 {
+            txs.into_iter().map(prepare).collect()
+        } else {
+            txs.into_par_iter().map(prepare).collect()
+        };
         let states = shared.states(&prepared, &snapshot);
 
         let mut inner = shared.inner.write();

@@ -102,7 +102,7 @@ mod tests {
     fn the_least_recently_asked_is_dropped() {
         let recent = Recent::new(2);
         let built = AtomicUsize::new(0);
-        let mut ask = |epoch| {
+        let ask = |epoch| {
             recent.get(epoch, || built.fetch_add(1, Ordering::SeqCst));
             built.load(Ordering::SeqCst)
         };

@@ -14,6 +14,8 @@ pub(crate) fn conditions(config: &ChainConfig) -> Vec<(Fork, &'static str, ForkC
     let time = |at: Option<u64>| at.map_or(ForkCondition::Never, ForkCondition::Timestamp);
     // geth's files may leave petersburg out: it then starts with Constantinople.
     let petersburg = config.petersburg_block.or(config.constantinople_block);
+    // Besu's files may name only `constantinopleFixBlock`, which starts both.
+    let constantinople = config.constantinople_block.or(config.petersburg_block);
     vec![
         (Fork::Frontier, "", ForkCondition::Block(0)),
         (Fork::Homestead, "homesteadBlock", block(config.homestead_block)),
@@ -21,7 +23,7 @@ pub(crate) fn conditions(config: &ChainConfig) -> Vec<(Fork, &'static str, ForkC
         (Fork::Tangerine, "eip150Block", block(config.eip150_block)),
         (Fork::SpuriousDragon, "eip158Block", block(config.eip158_block.or(config.eip155_block))),
         (Fork::Byzantium, "byzantiumBlock", block(config.byzantium_block)),
-        (Fork::Constantinople, "constantinopleBlock", block(config.constantinople_block)),
+        (Fork::Constantinople, "constantinopleBlock", block(constantinople)),
         (Fork::Petersburg, "petersburgBlock", block(petersburg)),
         (Fork::Istanbul, "istanbulBlock", block(config.istanbul_block)),
         (Fork::MuirGlacier, "muirGlacierBlock", block(config.muir_glacier_block)),

@@ -1,1 +1,32 @@
-//! Tables, flat state, history, trie nodes, block segments.
+//! Storage of the chain: flat state with per-key history, trie nodes by path, the newest blocks as layers in
+//! memory, block bodies and receipts in append-only segments that serve as the journal too.
+//!
+//! This room must not know the EVM, the rules of validity or fork choice, sockets or JSON. `chain` is the only
+//! one to write.
+
+mod base;
+mod error;
+mod filter;
+mod flush;
+mod layer;
+mod memory;
+mod open;
+mod restore;
+mod segment;
+mod storage;
+mod tables;
+mod trie;
+mod unwind;
+mod view;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use atoll_kv::{Engine as DbEngine, KvError};
+pub use error::StorageError;
+pub use layer::ExecutedBlock;
+pub use storage::{Storage, StorageOptions};
+pub use trie::{AccountProof, NodeChanges, StorageProof, StorageTrieChanges, TrieChanges};
+pub use view::StateView;
+pub use write::Reorg;

@@ -1,0 +1,137 @@
+//! Moving the base up: buried canonical layers go into the tables in one atomic batch, side layers that no longer
+//! lead anywhere are dropped. It must not know when that is due by the clock: `chain` owns the thread.
+
+mod changes;
+
+use crate::{
+    Storage, StorageError,
+    layer::Layer,
+    open::{put_base, put_block},
+    segment::Position,
+    tables,
+};
+use atoll_kv::Batch;
+use atoll_primitives::SealedHeader;
+pub(crate) use changes::{Flat, put_nodes};
+use std::sync::Arc;
+
+/// No batch moves more blocks: bounds its memory and how long a commit takes.
+const MAX_BLOCKS: u64 = 128;
+/// Blocks that gather beyond the flush depth before a flush is worth its commit.
+const MIN_BLOCKS: u64 = 16;
+
+/// What one flush is about to do, decided under the locks.
+struct Plan {
+    /// Canonical layers to persist, ascending.
+    buried: Vec<Arc<Layer>>,
+    /// Side layers that do not descend from the last of those.
+    dead: Vec<Arc<Layer>>,
+    target: Arc<SealedHeader>,
+    journal: Position,
+}
+
+impl Storage {
+    /// Whether enough blocks are buried that a flush is worth it.
+    pub fn flush_ready(&self) -> bool {
+        let memory = self.inner.memory.read();
+        let above = memory.head.number - memory.base.number;
+        above >= self.inner.flush_depth.saturating_add(MIN_BLOCKS.min(self.inner.flush_depth.max(1)))
+    }
+
+    /// Persists canonical blocks deeper than the flush depth, at most 128 of them, in one atomic batch. Blocks may
+    /// be added and read meanwhile.
+    ///
+    /// # Errors
+    /// The tables' or segments' failure to write; nothing has changed then, and a later flush may succeed.
+    pub fn flush(&self) -> Result<(), StorageError> {
+        let _moving = self.inner.flushing.lock();
+        self.flush_above(self.inner.flush_depth).map(|_| ())
+    }
+
+    /// Persists every canonical block: for an orderly shutdown, so that nothing has to be executed again.
+    ///
+    /// # Errors
+    /// As for [`Storage::flush`].
+    pub fn flush_all(&self) -> Result<(), StorageError> {
+        let _moving = self.inner.flushing.lock();
+        while self.flush_above(0)? {}
+        self.inner.segments.tail().sync()
+    }
+
+    /// Leaves the newest `depth` blocks in memory. Whether there may be more to do.
+    fn flush_above(&self, depth: u64) -> Result<bool, StorageError> {
+        let Some(plan) = self.plan(depth)? else { return Ok(false) };
+        let started = std::time::Instant::now();
+        let committed = self.commit(&plan);
+        if committed.is_err() {
+            let base = self.base();
+            self.inner.base.set_target(base);
+        }
+        committed?;
+        self.inner.memory.write().rebase(Arc::clone(&plan.target));
+        metrics::histogram!("atoll_storage_flush_seconds").record(started.elapsed().as_secs_f64());
+        tracing::debug!(base = plan.target.number, blocks = plan.buried.len(), dropped = plan.dead.len(), "flushed");
+        Ok(true)
+    }
+
+    fn plan(&self, depth: u64) -> Result<Option<Plan>, StorageError> {
+        let mut tail = self.inner.segments.tail();
+        // Alone: from here to the end of the flush no reorganisation may reach below the target.
+        let memory = self.inner.memory.write();
+        let base = memory.base.number;
+        let end = memory.head.number.saturating_sub(depth).min(base + MAX_BLOCKS);
+        if end <= base {
+            return Ok(None);
+        }
+        let buried: Option<Vec<_>> = (base + 1..=end)
+            .map(|number| memory.canonical.get(&number).and_then(|hash| memory.layers.get(hash)).cloned())
+            .collect();
+        let buried = buried.ok_or_else(|| StorageError::corrupt("a canonical block has no layer"))?;
+        let Some(target) = buried.last().map(|layer| Arc::clone(&layer.header)) else { return Ok(None) };
+        let keep = memory.descendants(&target);
+        let positions = keep.iter().filter_map(|hash| memory.layers.get(hash)).map(|layer| layer.position);
+        let journal = positions.min().unwrap_or(tail.end());
+        let is_buried = |layer: &Layer| memory.canonical.get(&layer.number()) == Some(&layer.header.hash);
+        let dead = memory.layers.values().filter(|layer| !keep.contains(&layer.header.hash));
+        let dead = dead.filter(|layer| layer.number() > end || !is_buried(layer)).cloned().collect();
+        self.inner.base.set_target(Arc::clone(&target));
+        drop(memory);
+        // The tables must not name a record that a power failure could still take away.
+        if let Err(err) = tail.sync() {
+            drop(tail);
+            self.inner.base.set_target(self.base());
+            return Err(err);
+        }
+        Ok(Some(Plan { buried, dead, target, journal }))
+    }
+
+    fn commit(&self, plan: &Plan) -> Result<(), StorageError> {
+        let base = &self.inner.base;
+        let mut batch = Batch::new();
+        let mut flat = Flat::new(base);
+        let mut trie = crate::TrieChanges::default();
+        for layer in &plan.buried {
+            let number = layer.number();
+            put_block(&mut batch, &layer.header, &layer.executed.total_difficulty, layer.position);
+            batch.put(tables::CANONICAL, number.to_be_bytes(), layer.header.hash.as_slice());
+            for (index, tx) in (0u32..).zip(&layer.executed.block.block.body.transactions) {
+                let row = [&number.to_be_bytes()[..], &index.to_be_bytes()].concat();
+                batch.put(tables::TRANSACTIONS, tx.tx_hash().as_slice(), row);
+            }
+            flat.apply(number, &layer.executed.changes, &mut batch)?;
+            trie.extend(&layer.executed.trie);
+        }
+        // Uncles are looked up by hash, and a side block that comes again is known.
+        for layer in &plan.dead {
+            put_block(&mut batch, &layer.header, &layer.executed.total_difficulty, layer.position);
+        }
+        flat.put(&mut batch);
+        let wiped = put_nodes(&base.kv, &trie, &mut batch)?;
+        put_base(&mut batch, &plan.target, plan.journal);
+        base.kv.write(batch)?;
+        let _alone = base.close_gate();
+        flat.publish();
+        changes::publish_nodes(base, trie, wiped);
+        Ok(())
+    }
+}

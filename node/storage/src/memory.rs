@@ -1,0 +1,154 @@
+//! The newest blocks in memory: the layers over the base, which of them are canonical, and the head. It must not
+//! know tables or segments.
+
+use crate::{StorageError, filter::Filter, layer::Layer};
+use atoll_primitives::{
+    B256, SealedHeader, TxLocation,
+    primitives::map::{B256Map, B256Set},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+pub(crate) struct Memory {
+    /// Every block that descends from the base, by hash. Bounded by `Storage::append`.
+    pub layers: B256Map<Arc<Layer>>,
+    /// The newest block the tables hold.
+    pub base: Arc<SealedHeader>,
+    pub head: Arc<SealedHeader>,
+    /// Canonical blocks above the base up to the head.
+    pub canonical: BTreeMap<u64, B256>,
+    /// Transactions of those blocks.
+    pub transactions: B256Map<TxLocation>,
+    /// Holds at least the keys of all layers.
+    pub filter: Arc<Filter>,
+    /// How many unwinds there were: goes into a view's stamp.
+    pub epoch: u64,
+}
+
+/// Layers to leave and layers to enter, both ascending by number.
+pub(crate) struct Switch {
+    pub leave: Vec<Arc<Layer>>,
+    pub enter: Vec<Arc<Layer>>,
+    /// Number of the block where both paths meet.
+    pub fork: u64,
+}
+
+impl Memory {
+    pub fn new(base: Arc<SealedHeader>) -> Self {
+        Self {
+            layers: B256Map::default(),
+            head: Arc::clone(&base),
+            base,
+            canonical: BTreeMap::new(),
+            transactions: B256Map::default(),
+            filter: Arc::new(Filter::new(0)),
+            epoch: 0,
+        }
+    }
+
+    /// The layers from `hash` down to the base; `None` if they do not lead there.
+    pub fn path(&self, hash: &B256) -> Option<Vec<Arc<Layer>>> {
+        let mut path = Vec::new();
+        let mut at = *hash;
+        while at != self.base.hash {
+            let layer = self.layers.get(&at)?;
+            at = layer.header.parent_hash;
+            path.push(Arc::clone(layer));
+        }
+        Some(path)
+    }
+
+    /// Adds a layer whose parent is here.
+    pub fn insert(&mut self, layer: Arc<Layer>) -> Result<(), StorageError> {
+        let parent = layer.header.parent_hash;
+        let consecutive = |parent: &SealedHeader| parent.number + 1 == layer.number();
+        let known = match self.layers.get(&parent) {
+            Some(parent) => consecutive(&parent.header),
+            None => parent == self.base.hash && consecutive(&self.base),
+        };
+        if !known {
+            return Err(StorageError::UnknownParent { hash: layer.header.hash, parent });
+        }
+        if !self.filter.has_room(layer.key_count()) {
+            self.renew_filter(layer.key_count());
+        }
+        layer.fill(&self.filter);
+        self.layers.insert(layer.header.hash, layer);
+        Ok(())
+    }
+
+    /// A filter with the keys of the present layers only, twice as large as they need.
+    fn renew_filter(&mut self, more: usize) {
+        let keys: usize = self.layers.values().map(|layer| layer.key_count()).sum();
+        let filter = Filter::new((keys + more) * 2);
+        self.layers.values().for_each(|layer| layer.fill(&filter));
+        self.filter = Arc::new(filter);
+    }
+
+    /// How to get from the head to `hash`.
+    pub fn switch(&self, hash: &B256) -> Result<Switch, StorageError> {
+        let unknown = || StorageError::UnknownBlock { hash: *hash };
+        let mut enter = self.path(hash).ok_or_else(unknown)?;
+        let mut leave = self.path(&self.head.hash).ok_or_else(unknown)?;
+        enter.reverse();
+        leave.reverse();
+        let shared = enter.iter().zip(&leave).take_while(|(a, b)| a.header.hash == b.header.hash).count();
+        let fork = self.base.number + shared as u64;
+        Ok(Switch { leave: leave.split_off(shared), enter: enter.split_off(shared), fork })
+    }
+
+    /// Makes another block the head.
+    pub fn apply(&mut self, switch: &Switch) {
+        for layer in &switch.leave {
+            self.canonical.remove(&layer.number());
+            for tx in &layer.executed.block.block.body.transactions {
+                self.transactions.remove(tx.tx_hash());
+            }
+        }
+        for layer in &switch.enter {
+            self.canonical.insert(layer.number(), layer.header.hash);
+            let (block_hash, block_number) = (layer.header.hash, layer.number());
+            for (index, tx) in (0u32..).zip(&layer.executed.block.block.body.transactions) {
+                self.transactions.insert(*tx.tx_hash(), TxLocation { block_hash, block_number, index });
+            }
+        }
+        if let Some(head) = switch.enter.last() {
+            self.head = Arc::clone(&head.header);
+        } else if let Some(first) = switch.leave.first() {
+            let parent = self.layers.get(&first.header.parent_hash);
+            self.head = parent.map_or_else(|| Arc::clone(&self.base), |parent| Arc::clone(&parent.header));
+        }
+    }
+
+    /// The layers that descend from `ancestor`, which is itself a layer.
+    pub fn descendants(&self, ancestor: &SealedHeader) -> B256Set {
+        let mut layers: Vec<&Arc<Layer>> =
+            self.layers.values().filter(|layer| layer.number() > ancestor.number).collect();
+        // Parents come before their children.
+        layers.sort_unstable_by_key(|layer| layer.number());
+        let mut found = B256Set::default();
+        for layer in layers {
+            let parent = layer.header.parent_hash;
+            if parent == ancestor.hash || found.contains(&parent) {
+                found.insert(layer.header.hash);
+            }
+        }
+        found
+    }
+
+    /// Moves the base up to `base`, a canonical layer: only what descends from it stays.
+    pub fn rebase(&mut self, base: Arc<SealedHeader>) {
+        let keep = self.descendants(&base);
+        for layer in self.layers.values().filter(|layer| layer.number() <= base.number) {
+            for tx in &layer.executed.block.block.body.transactions {
+                // A side block may hold the same transaction as a canonical block that stays.
+                let below = self.transactions.get(tx.tx_hash()).is_some_and(|at| at.block_number <= base.number);
+                if below {
+                    self.transactions.remove(tx.tx_hash());
+                }
+            }
+        }
+        self.layers.retain(|hash, _| keep.contains(hash));
+        self.canonical = self.canonical.split_off(&(base.number + 1));
+        self.base = base;
+    }
+}

@@ -1,0 +1,318 @@
+//! The handle to a data directory: what can be read. It must not know how blocks are executed or validated.
+
+use crate::{
+    DbEngine, StateView, StorageError,
+    base::{Base, Stamp},
+    filter::Filter,
+    layer::Layer,
+    memory::Memory,
+    restore::Journal,
+    segment::{BlockRecord, KIND_BLOCK, Position, Segments, decode_block, decode_receipts},
+    tables,
+};
+use alloy_rlp::Decodable;
+use atoll_primitives::{
+    B256, Block, Header, HeaderReader, Receipt, RecoveredBlock, SealedHeader, TxHash, TxLocation, U256,
+};
+use parking_lot::{Mutex, RwLock};
+use quick_cache::{Weighter, sync::Cache};
+use std::{fs::File, sync::Arc};
+
+/// How to open a data directory.
+#[derive(Debug, Clone)]
+pub struct StorageOptions {
+    /// The engine under the tables; the directory remembers it.
+    pub engine: DbEngine,
+    /// Memory for all caches together, the engine's included, in bytes.
+    pub cache_bytes: usize,
+    /// How many of the newest canonical blocks stay in memory, where a reorganisation is cheap.
+    pub flush_depth: u64,
+}
+
+impl Default for StorageOptions {
+    fn default() -> Self {
+        Self { engine: DbEngine::default(), cache_bytes: 256 << 20, flush_depth: 64 }
+    }
+}
+
+/// An open data directory. Clones share it.
+///
+/// Reading never waits for a flush. Writing (`append`, `set_head`, `restore`, `flush`, `unwind`) is for `chain`
+/// alone; a flush may run in another thread than the rest.
+#[derive(Clone)]
+pub struct Storage {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub genesis_hash: B256,
+    pub flush_depth: u64,
+    pub base: Arc<Base>,
+    pub segments: Segments,
+    // Locks are taken in this order: `flushing`, the segments' tail, the base's gate, `memory`.
+    /// Held by whoever moves the base.
+    pub flushing: Mutex<()>,
+    pub memory: RwLock<Memory>,
+    /// What the journal held at opening and has not been restored yet.
+    pub journal: Mutex<Journal>,
+    pub caches: Caches,
+    /// Locked until dropped: keeps other processes out.
+    pub _lock: File,
+}
+
+/// Caches of what the tables and segments hold; entries leave at the bound those not read for long.
+pub(crate) struct Caches {
+    pub headers: Cache<B256, Arc<SealedHeader>>,
+    pub blocks: Cache<B256, (usize, Arc<RecoveredBlock>), BySize>,
+    pub receipts: Cache<B256, (usize, Arc<Vec<Receipt>>), BySize>,
+}
+
+/// Weighs an entry by the bytes of its record; in memory it takes about twice that.
+#[derive(Clone)]
+pub(crate) struct BySize;
+
+impl<T> Weighter<B256, (usize, T)> for BySize {
+    fn weight(&self, _: &B256, value: &(usize, T)) -> u64 {
+        value.0 as u64 * 2 + 128
+    }
+}
+
+impl Caches {
+    pub fn new(cache_bytes: usize) -> Self {
+        let bytes = (cache_bytes as u64 / 16).max(1 << 16);
+        Self {
+            headers: Cache::new((cache_bytes / 16 / 1024).clamp(64, 65_536)),
+            blocks: Cache::with_weighter(1024, bytes, BySize),
+            receipts: Cache::with_weighter(1024, bytes, BySize),
+        }
+    }
+}
+
+impl Storage {
+    /// Hash of the genesis block.
+    pub fn genesis_hash(&self) -> B256 {
+        self.inner.genesis_hash
+    }
+
+    /// The newest canonical block.
+    pub fn head(&self) -> Arc<SealedHeader> {
+        Arc::clone(&self.inner.memory.read().head)
+    }
+
+    /// Its number.
+    pub fn head_number(&self) -> u64 {
+        self.inner.memory.read().head.number
+    }
+
+    /// The newest block the tables hold: reorganisations that reach below it need `unwind`.
+    pub fn base(&self) -> Arc<SealedHeader> {
+        Arc::clone(&self.inner.memory.read().base)
+    }
+
+    fn layer(&self, hash: &B256) -> Option<Arc<Layer>> {
+        self.inner.memory.read().layers.get(hash).cloned()
+    }
+
+    /// A header with its hash, canonical or not.
+    ///
+    /// # Errors
+    /// The tables' failure to read, here and in the methods below.
+    pub fn sealed_header(&self, hash: &B256) -> Result<Option<Arc<SealedHeader>>, StorageError> {
+        if let Some(layer) = self.layer(hash) {
+            return Ok(Some(Arc::clone(&layer.header)));
+        }
+        if let Some(header) = self.inner.caches.headers.get(hash) {
+            return Ok(Some(header));
+        }
+        let Some(rlp) = self.inner.base.kv.get(tables::HEADERS, hash.as_slice())? else { return Ok(None) };
+        let header = decode_header(*hash, &rlp)?;
+        self.inner.caches.headers.insert(*hash, Arc::clone(&header));
+        Ok(Some(header))
+    }
+
+    /// A header, canonical or not.
+    ///
+    /// # Errors
+    /// The tables' failure to read.
+    pub fn header(&self, hash: &B256) -> Result<Option<Header>, StorageError> {
+        Ok(self.sealed_header(hash)?.map(|header| header.header.clone()))
+    }
+
+    /// The canonical header of this number.
+    ///
+    /// # Errors
+    /// The tables' failure to read.
+    pub fn header_by_number(&self, number: u64) -> Result<Option<Header>, StorageError> {
+        match self.canonical_hash(number)? {
+            Some(hash) => self.header(&hash),
+            None => Ok(None),
+        }
+    }
+
+    /// Hash of the canonical block of this number.
+    ///
+    /// # Errors
+    /// The tables' failure to read.
+    pub fn canonical_hash(&self, number: u64) -> Result<Option<B256>, StorageError> {
+        {
+            let memory = self.inner.memory.read();
+            if number == memory.base.number {
+                return Ok(Some(memory.base.hash));
+            }
+            if number > memory.base.number {
+                return Ok(memory.canonical.get(&number).copied());
+            }
+        }
+        let hash = self.inner.base.kv.get(tables::CANONICAL, &number.to_be_bytes())?;
+        hash.map(|hash| tables::decode_hash(&hash)).transpose()
+    }
+
+    /// The number of a block, canonical or not.
+    ///
+    /// # Errors
+    /// The tables' failure to read.
+    pub fn number(&self, hash: &B256) -> Result<Option<u64>, StorageError> {
+        if let Some(layer) = self.layer(hash) {
+            return Ok(Some(layer.number()));
+        }
+        let number = self.inner.base.kv.get(tables::NUMBERS, hash.as_slice())?;
+        number.map(|number| tables::decode_u64(&number)).transpose()
+    }
+
+    /// Difficulty of the chain up to and with a block, canonical or not.
+    ///
+    /// # Errors
+    /// The tables' failure to read.
+    pub fn total_difficulty(&self, hash: &B256) -> Result<Option<U256>, StorageError> {
+        if let Some(layer) = self.layer(hash) {
+            return Ok(Some(layer.executed.total_difficulty));
+        }
+        let value = self.inner.base.kv.get(tables::TOTAL_DIFFICULTY, hash.as_slice())?;
+        value.map(|value| tables::decode_value(&value)).transpose()
+    }
+
+    /// A block with its senders, canonical or not.
+    ///
+    /// # Errors
+    /// The tables' or segments' failure to read.
+    pub fn block(&self, hash: &B256) -> Result<Option<Arc<RecoveredBlock>>, StorageError> {
+        if let Some(layer) = self.layer(hash) {
+            return Ok(Some(Arc::clone(&layer.executed.block)));
+        }
+        if let Some((_, block)) = self.inner.caches.blocks.get(hash) {
+            return Ok(Some(block));
+        }
+        let Some(payload) = self.record(hash)? else { return Ok(None) };
+        let BlockRecord { block, .. } = decode_block(&payload)?;
+        if block.hash != *hash {
+            return Err(StorageError::corrupt(format!("the record of block {hash} holds block {}", block.hash)));
+        }
+        let block = Arc::new(block);
+        self.inner.caches.blocks.insert(*hash, (payload.len(), Arc::clone(&block)));
+        Ok(Some(block))
+    }
+
+    /// The receipts of a block, canonical or not.
+    ///
+    /// # Errors
+    /// The tables' or segments' failure to read.
+    pub fn receipts(&self, hash: &B256) -> Result<Option<Arc<Vec<Receipt>>>, StorageError> {
+        if let Some(layer) = self.layer(hash) {
+            return Ok(Some(Arc::clone(&layer.executed.receipts)));
+        }
+        if let Some((_, receipts)) = self.inner.caches.receipts.get(hash) {
+            return Ok(Some(receipts));
+        }
+        let Some(payload) = self.record(hash)? else { return Ok(None) };
+        let receipts = Arc::new(decode_receipts(&payload)?);
+        self.inner.caches.receipts.insert(*hash, (payload.len(), Arc::clone(&receipts)));
+        Ok(Some(receipts))
+    }
+
+    fn record(&self, hash: &B256) -> Result<Option<Vec<u8>>, StorageError> {
+        let Some(position) = self.inner.base.kv.get(tables::LOCATIONS, hash.as_slice())? else { return Ok(None) };
+        match self.inner.segments.read(Position::decode(&position)?)? {
+            (KIND_BLOCK, payload) => Ok(Some(payload)),
+            (kind, _) => Err(StorageError::corrupt(format!("the record of block {hash} is of kind {kind}"))),
+        }
+    }
+
+    /// Where a transaction stands on the canonical chain.
+    ///
+    /// # Errors
+    /// The tables' failure to read.
+    pub fn transaction_location(&self, hash: &TxHash) -> Result<Option<TxLocation>, StorageError> {
+        if let Some(location) = self.inner.memory.read().transactions.get(hash) {
+            return Ok(Some(*location));
+        }
+        let Some(row) = self.inner.base.kv.get(tables::TRANSACTIONS, hash.as_slice())? else { return Ok(None) };
+        let damaged = || StorageError::corrupt("a transaction location that is not 12 bytes long");
+        let (number, index) = row.split_first_chunk::<8>().ok_or_else(damaged)?;
+        let (block_number, index) = (u64::from_be_bytes(*number), index.try_into().map_err(|_| damaged())?);
+        // Without a canonical block the chain was unwound since the row was read.
+        let location = |block_hash| TxLocation { block_hash, block_number, index: u32::from_be_bytes(index) };
+        Ok(self.canonical_hash(block_number)?.map(location))
+    }
+
+    /// The state after the newest canonical block.
+    pub fn head_state(&self) -> StateView {
+        let memory = self.inner.memory.read();
+        // The head always leads to the base; if it ever did not, the base is the newest state there is.
+        let layers = memory.path(&memory.head.hash).unwrap_or_default();
+        self.view(&memory, layers)
+    }
+
+    /// The state after any canonical block, or after a side block that is still in memory.
+    ///
+    /// # Errors
+    /// The tables' failure to read.
+    pub fn state_at(&self, hash: &B256) -> Result<Option<StateView>, StorageError> {
+        {
+            let memory = self.inner.memory.read();
+            if let Some(layers) = memory.path(hash) {
+                return Ok(Some(self.view(&memory, layers)));
+            }
+        }
+        // Before the tables are asked: an unwind in between is then noticed.
+        let epoch = self.inner.base.epoch();
+        let Some(header) = self.sealed_header(hash)? else { return Ok(None) };
+        if self.canonical_hash(header.number)? != Some(*hash) {
+            return Ok(None);
+        }
+        let stamp = Stamp { anchor: header.number, epoch };
+        let (base, filter) = (Arc::clone(&self.inner.base), Arc::new(Filter::empty()));
+        Ok(Some(StateView { base, layers: Arc::new([]), filter, header, stamp }))
+    }
+
+    fn view(&self, memory: &Memory, layers: Vec<Arc<Layer>>) -> StateView {
+        let header = layers.first().map_or_else(|| Arc::clone(&memory.base), |layer| Arc::clone(&layer.header));
+        StateView {
+            base: Arc::clone(&self.inner.base),
+            layers: layers.into(),
+            filter: Arc::clone(&memory.filter),
+            header,
+            stamp: Stamp { anchor: memory.base.number, epoch: memory.epoch },
+        }
+    }
+}
+
+pub(crate) fn decode_header(hash: B256, mut rlp: &[u8]) -> Result<Arc<SealedHeader>, StorageError> {
+    let header = Header::decode(&mut rlp).map_err(|err| StorageError::corrupt(format!("header {hash}: {err}")))?;
+    Ok(Arc::new(SealedHeader { hash, header }))
+}
+
+impl HeaderReader for Storage {
+    fn header(&self, hash: &B256) -> Option<Header> {
+        Self::header(self, hash).unwrap_or_else(|err| unreadable(hash, &err))
+    }
+
+    fn block(&self, hash: &B256) -> Option<Block> {
+        let block = Self::block(self, hash).unwrap_or_else(|err| unreadable(hash, &err));
+        block.map(|block| block.block.clone())
+    }
+}
+
+fn unreadable<T>(hash: &B256, err: &StorageError) -> Option<T> {
+    tracing::error!(%hash, err = err as &dyn std::error::Error, "cannot read a block");
+    None
+}

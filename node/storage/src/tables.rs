@@ -1,0 +1,185 @@
+//! The tables: their names, keys and values as bytes. It must not know layers, tries or segments.
+
+use crate::StorageError;
+use alloy_rlp::{Decodable, Encodable};
+use alloy_trie::Nibbles;
+use atoll_kv::Table;
+use atoll_primitives::{Account, Address, B256, U256};
+
+/// Layout version; counts up when keys or values change their form.
+pub(crate) const SCHEMA: u64 = 1;
+
+/// Address → account, as of the base.
+pub(crate) const ACCOUNTS: Table = Table("accounts");
+/// Address ‖ slot → value, as of the base; zero is absent.
+pub(crate) const SLOTS: Table = Table("slots");
+/// Code hash → code; never deleted.
+pub(crate) const CODE: Table = Table("code");
+/// Address ‖ block → the account before that block; empty for none.
+pub(crate) const ACCOUNT_HISTORY: Table = Table("account_history");
+/// Address ‖ slot ‖ block → the value before that block; empty for zero.
+pub(crate) const SLOT_HISTORY: Table = Table("slot_history");
+/// Block → the keys it changed.
+pub(crate) const CHANGE_SETS: Table = Table("change_sets");
+/// Path → RLP of the account trie's node, as of the base.
+pub(crate) const ACCOUNT_TRIE: Table = Table("account_trie");
+/// Hash of the address ‖ path → RLP of the storage trie's node, as of the base.
+pub(crate) const STORAGE_TRIE: Table = Table("storage_trie");
+/// Block hash → RLP of the header.
+pub(crate) const HEADERS: Table = Table("headers");
+/// Block hash → number.
+pub(crate) const NUMBERS: Table = Table("numbers");
+/// Number → hash of the canonical block.
+pub(crate) const CANONICAL: Table = Table("canonical");
+/// Block hash → total difficulty.
+pub(crate) const TOTAL_DIFFICULTY: Table = Table("total_difficulty");
+/// Block hash → where the block's record stands in the segments.
+pub(crate) const LOCATIONS: Table = Table("locations");
+/// Transaction hash → number of its canonical block ‖ index.
+pub(crate) const TRANSACTIONS: Table = Table("transactions");
+/// The few values below.
+pub(crate) const META: Table = Table("meta");
+
+/// All of them.
+pub(crate) const ALL: [Table; 15] = [
+    ACCOUNTS,
+    SLOTS,
+    CODE,
+    ACCOUNT_HISTORY,
+    SLOT_HISTORY,
+    CHANGE_SETS,
+    ACCOUNT_TRIE,
+    STORAGE_TRIE,
+    HEADERS,
+    NUMBERS,
+    CANONICAL,
+    TOTAL_DIFFICULTY,
+    LOCATIONS,
+    TRANSACTIONS,
+    META,
+];
+
+/// In [`META`]: layout version.
+pub(crate) const META_SCHEMA: &[u8] = b"schema";
+/// In [`META`]: hash of the genesis block.
+pub(crate) const META_GENESIS: &[u8] = b"genesis";
+/// In [`META`]: hash of the base block.
+pub(crate) const META_BASE: &[u8] = b"base";
+/// In [`META`]: where in the segments the first record stands that the tables do not hold.
+pub(crate) const META_JOURNAL: &[u8] = b"journal";
+
+pub(crate) fn slot_key(address: &Address, slot: &U256) -> [u8; 52] {
+    let mut key = [0; 52];
+    key[..20].copy_from_slice(address.as_slice());
+    key[20..].copy_from_slice(&slot.to_be_bytes::<32>());
+    key
+}
+
+pub(crate) fn account_history_key(address: &Address, block: u64) -> [u8; 28] {
+    let mut key = [0; 28];
+    key[..20].copy_from_slice(address.as_slice());
+    key[20..].copy_from_slice(&block.to_be_bytes());
+    key
+}
+
+pub(crate) fn slot_history_key(address: &Address, slot: &U256, block: u64) -> [u8; 60] {
+    let mut key = [0; 60];
+    key[..52].copy_from_slice(&slot_key(address, slot));
+    key[52..].copy_from_slice(&block.to_be_bytes());
+    key
+}
+
+/// A path as a key: a byte for each nibble, so that keys sort as paths do.
+pub(crate) fn path_key(path: &Nibbles) -> Vec<u8> {
+    path.to_vec()
+}
+
+pub(crate) fn storage_node_key(account: &B256, path: &Nibbles) -> Vec<u8> {
+    let mut key = Vec::with_capacity(32 + path.len());
+    key.extend_from_slice(account.as_slice());
+    key.extend(path.iter());
+    key
+}
+
+/// RLP of nonce, balance, code hash; empty for no account.
+pub(crate) fn encode_account(account: Option<&Account>) -> Vec<u8> {
+    let Some(account) = account else { return Vec::new() };
+    let mut payload = Vec::with_capacity(80);
+    account.nonce.encode(&mut payload);
+    account.balance.encode(&mut payload);
+    if account.has_code() {
+        account.code_hash.encode(&mut payload);
+    }
+    payload
+}
+
+pub(crate) fn decode_account(bytes: &[u8]) -> Result<Option<Account>, StorageError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let decode = |mut bytes: &[u8]| {
+        let mut account = Account { nonce: u64::decode(&mut bytes)?, ..Account::default() };
+        account.balance = U256::decode(&mut bytes)?;
+        if !bytes.is_empty() {
+            account.code_hash = B256::decode(&mut bytes)?;
+        }
+        Ok(account)
+    };
+    decode(bytes).map(Some).map_err(|err: alloy_rlp::Error| StorageError::corrupt(format!("account: {err}")))
+}
+
+/// Big-endian without leading zeros; empty for zero.
+pub(crate) fn encode_value(value: &U256) -> Vec<u8> {
+    value.to_be_bytes_trimmed_vec()
+}
+
+pub(crate) fn decode_value(bytes: &[u8]) -> Result<U256, StorageError> {
+    U256::try_from_be_slice(bytes).ok_or_else(|| StorageError::corrupt("a value of more than 32 bytes"))
+}
+
+pub(crate) fn decode_hash(bytes: &[u8]) -> Result<B256, StorageError> {
+    B256::try_from(bytes).map_err(|_| StorageError::corrupt("a hash that is not 32 bytes long"))
+}
+
+pub(crate) fn decode_u64(bytes: &[u8]) -> Result<u64, StorageError> {
+    let bytes = bytes.try_into().map_err(|_| StorageError::corrupt("a number that is not 8 bytes long"))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+/// The keys one block changed: what a deep reorganisation has to put back.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct ChangeSet {
+    pub accounts: Vec<Address>,
+    pub slots: Vec<(Address, U256)>,
+}
+
+impl ChangeSet {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(8 + self.accounts.len() * 20 + self.slots.len() * 52);
+        bytes.extend_from_slice(&(self.accounts.len() as u64).to_be_bytes());
+        for address in &self.accounts {
+            bytes.extend_from_slice(address.as_slice());
+        }
+        for (address, slot) in &self.slots {
+            bytes.extend_from_slice(&slot_key(address, slot));
+        }
+        bytes
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        let damaged = || StorageError::corrupt("a change set of the wrong length");
+        let (count, rest) = bytes.split_at_checked(8).ok_or_else(damaged)?;
+        let count = usize::try_from(decode_u64(count)?).ok().and_then(|count| count.checked_mul(20));
+        let (accounts, slots) = count.and_then(|len| rest.split_at_checked(len)).ok_or_else(damaged)?;
+        if slots.len() % 52 != 0 {
+            return Err(damaged());
+        }
+        Ok(Self {
+            accounts: accounts.chunks_exact(20).map(Address::from_slice).collect(),
+            slots: slots
+                .chunks_exact(52)
+                .map(|key| (Address::from_slice(&key[..20]), U256::from_be_slice(&key[20..])))
+                .collect(),
+        })
+    }
+}

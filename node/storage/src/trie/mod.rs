@@ -1,0 +1,39 @@
+//! Merkle-Patricia tries with nodes stored by path: a block costs what it changes. It must not know tables or
+//! layers: nodes come through [`NodeSource`].
+
+mod changes;
+mod node;
+mod proof;
+mod root;
+mod tree;
+
+pub use changes::{NodeChanges, StorageTrieChanges, TrieChanges};
+pub(crate) use proof::prove;
+pub use proof::{AccountProof, StorageProof};
+pub(crate) use root::state_root;
+
+use crate::StorageError;
+use alloy_trie::Nibbles;
+use atoll_primitives::{B256, Bytes, keccak256};
+
+/// The stored nodes of one state: RLP by path.
+pub(crate) trait NodeSource: Sync {
+    /// A node of the account trie.
+    fn account_node(&self, path: &Nibbles) -> Result<Option<Bytes>, StorageError>;
+
+    /// A node of the storage trie of the account whose address hashes to `account`.
+    fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Bytes>, StorageError>;
+}
+
+/// The path of a hashed key.
+pub(crate) fn path_of(hash: &B256) -> Nibbles {
+    Nibbles::unpack_array(&hash.0)
+}
+
+/// The path of an address or slot.
+pub(crate) fn hashed_path(key: &[u8]) -> Nibbles {
+    path_of(&keccak256(key))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Moving the base down, for a reorganisation deeper than what is in memory: change sets and history put the flat
+//! state back, and the tries follow. It must not know why.
+
+use crate::{
+    Storage, StorageError,
+    flush::{Flat, put_nodes},
+    layer::Layer,
+    memory::Memory,
+    open::{put_base, put_block},
+    tables::{self, ChangeSet, decode_account, decode_value},
+};
+use atoll_kv::Batch;
+use atoll_primitives::{B256, SealedHeader, StateChanges};
+use std::sync::Arc;
+
+impl Storage {
+    /// Makes the canonical block `to` the head again, however deep it lies, and undoes everything above it.
+    ///
+    /// If it is at or above the base this is [`Storage::set_head`]. Below, one atomic batch takes the base there.
+    /// The blocks above stay readable by their hash, though their state is gone: they can be imported again.
+    ///
+    /// # Errors
+    /// [`StorageError::UnknownBlock`] if `to` is not canonical, [`StorageError::UnwindMismatch`] if the state does
+    /// not come out as its header says, the tables' failure; nothing has changed then.
+    pub fn unwind(&self, to: &B256) -> Result<(), StorageError> {
+        let _moving = self.inner.flushing.lock();
+        let unknown = || StorageError::UnknownBlock { hash: *to };
+        let number = self.number(to)?.ok_or_else(unknown)?;
+        if self.canonical_hash(number)? != Some(*to) {
+            return Err(unknown());
+        }
+        let base = self.base();
+        if number >= base.number {
+            return self.set_head(to).map(|_| ());
+        }
+        let target = self.sealed_header(to)?.ok_or_else(unknown)?;
+        self.unwind_base(&base, target)
+    }
+
+    fn unwind_base(&self, base: &SealedHeader, target: Arc<SealedHeader>) -> Result<(), StorageError> {
+        let mut batch = Batch::new();
+        let changes = self.undo(base, target.number, &mut batch)?;
+        let view = self.state_at(&base.hash)?.ok_or(StorageError::UnknownBlock { hash: base.hash })?;
+        let (computed, trie) = view.state_root(&changes)?;
+        if computed != target.state_root {
+            let (number, expected) = (target.number, target.state_root);
+            return Err(StorageError::UnwindMismatch { number, computed, expected });
+        }
+        let mut flat = Flat::new(&self.inner.base);
+        for (address, account) in changes.accounts {
+            flat.set_account(address, account);
+        }
+        for (address, storage) in changes.storage {
+            storage.slots.into_iter().for_each(|(slot, value)| flat.set_slot(address, slot, value));
+        }
+        flat.put(&mut batch);
+        put_nodes(&self.inner.base.kv, &trie, &mut batch)?;
+
+        let mut tail = self.inner.segments.tail();
+        tail.sync()?;
+        let mut gate = self.inner.base.close_gate();
+        let mut memory = self.inner.memory.write();
+        // What is still in memory would be forgotten: its rows let it be found by hash.
+        for layer in memory.layers.values() {
+            let Layer { executed, header, position } = layer.as_ref();
+            put_block(&mut batch, header, &executed.total_difficulty, *position);
+        }
+        put_base(&mut batch, &target, tail.end());
+        self.inner.base.kv.write(batch)?;
+        self.inner.base.clear_caches();
+        self.inner.base.set_target(Arc::clone(&target));
+        gate.push(target.number);
+        let epoch = gate.epoch;
+        tracing::warn!(from = memory.head.number, to = target.number, "unwound persisted blocks");
+        *memory = Memory { epoch, ..Memory::new(target) };
+        Ok(())
+    }
+
+    /// What puts the state from the base back to block `to`; the rows of the blocks between go into `batch`.
+    fn undo(&self, base: &SealedHeader, to: u64, batch: &mut Batch) -> Result<StateChanges, StorageError> {
+        let kv = &self.inner.base.kv;
+        let mut changes = StateChanges::default();
+        // Downwards: the value before the lowest block is the last one written, and holds.
+        for number in (to + 1..=base.number).rev() {
+            let missing = |what: &str| StorageError::corrupt(format!("block {number} has no {what}"));
+            let set = kv.get(tables::CHANGE_SETS, &number.to_be_bytes())?.ok_or_else(|| missing("change set"))?;
+            let set = ChangeSet::decode(&set)?;
+            for address in set.accounts {
+                let key = tables::account_history_key(&address, number);
+                let before = kv.get(tables::ACCOUNT_HISTORY, &key)?.ok_or_else(|| missing("account history"))?;
+                changes.accounts.insert(address, decode_account(&before)?);
+                batch.delete(tables::ACCOUNT_HISTORY, key);
+            }
+            for (address, slot) in set.slots {
+                let key = tables::slot_history_key(&address, &slot, number);
+                let before = kv.get(tables::SLOT_HISTORY, &key)?.ok_or_else(|| missing("slot history"))?;
+                let storage = changes.storage.entry(address).or_default();
+                storage.slots.insert(slot, decode_value(&before)?);
+                batch.delete(tables::SLOT_HISTORY, key);
+            }
+            batch.delete(tables::CHANGE_SETS, number.to_be_bytes());
+            batch.delete(tables::CANONICAL, number.to_be_bytes());
+            let hash = self.canonical_hash(number)?.ok_or_else(|| missing("canonical hash"))?;
+            let block = self.block(&hash)?.ok_or_else(|| missing("record"))?;
+            for tx in &block.block.body.transactions {
+                batch.delete(tables::TRANSACTIONS, tx.tx_hash().as_slice());
+            }
+        }
+        Ok(changes)
+    }
+}

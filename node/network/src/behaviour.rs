@@ -18,8 +18,8 @@ use std::time::Duration;
 
 const REQUEST_PROTOCOL: StreamProtocol = StreamProtocol::new("/atoll/sync/1");
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// Requests of one connection answered at once; further streams wait.
-const MOST_STREAMS: usize = 32;
+/// Requests of one connection under way at once, in both directions; further ones fail.
+const MOST_STREAMS: usize = 64;
 /// A dead link is noticed after two missed pings.
 const PING_EVERY: Duration = Duration::from_secs(5);
 /// Gossip and status keep the link; nothing closes an idle one.

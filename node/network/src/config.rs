@@ -1,6 +1,6 @@
 //! What the network is started with.
 
-use libp2p::pnet::PreSharedKey;
+pub use libp2p::pnet::PreSharedKey;
 use libp2p::{Multiaddr, PeerId};
 
 /// Configuration of the network. The secret key is given apart, so that this can be logged.

@@ -144,7 +144,7 @@ fn score_params(topics: &Topics) -> PeerScoreParams {
         first_message_deliveries_cap: 50.0,
         mesh_message_deliveries_weight: 0.0,
         mesh_failure_penalty_weight: 0.0,
-        invalid_message_deliveries_weight: -10.0,
+        invalid_message_deliveries_weight: -1.0,
         invalid_message_deliveries_decay: 0.95,
         ..TopicScoreParams::default()
     };
@@ -163,9 +163,11 @@ fn score_params(topics: &Topics) -> PeerScoreParams {
 
 fn thresholds() -> PeerScoreThresholds {
     PeerScoreThresholds {
-        gossip_threshold: -40.0,
-        publish_threshold: -60.0,
-        graylist_threshold: -80.0,
+        // Below the score at which a peer is banned: gossipsub alone must not fall silent towards a peer that the
+        // rest of the node still talks to.
+        gossip_threshold: -110.0,
+        publish_threshold: -150.0,
+        graylist_threshold: -200.0,
         accept_px_threshold: 100.0,
         opportunistic_graft_threshold: 1.0,
     }

@@ -5,7 +5,7 @@ pub use atoll_primitives::eips::eip1898::HashOrNumber;
 use atoll_primitives::{B256, BlockBody, ForkId, Header, PooledTransaction, Receipt, TxHash, U256};
 
 /// Version of the protocol; other versions are refused at the handshake.
-pub(crate) const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 1;
 /// Most headers in an answer.
 pub const MAX_HEADERS: u64 = 512;
 /// Most bodies or receipt lists in an answer.
@@ -65,8 +65,8 @@ pub enum Request {
     Announce(Vec<TxHash>),
 }
 
-/// What is answered. Items stand in the order asked for; unknown ones are left out, and the answer may be cut short
-/// at [`SOFT_RESPONSE_BYTES`].
+/// What is answered. Items stand in the order asked for, up to the first unknown one or [`SOFT_RESPONSE_BYTES`];
+/// pooled transactions that are unknown are left out instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each answers the request of its name")]
 pub enum Response {

@@ -18,10 +18,12 @@ use crate::score::Misbehaviour;
 use dialing::DialBook;
 use futures::StreamExt;
 use libp2p::identity::{Keypair, secp256k1};
+use libp2p::multiaddr::Protocol;
 use libp2p::request_response::OutboundRequestId;
 use libp2p::swarm::{Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId};
+use libp2p::{Multiaddr, PeerId, TransportError};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -93,6 +95,7 @@ async fn listen(swarm: &mut Swarm<Behaviour>, config: &NetworkConfig, shared: &S
         if config.pre_shared_key.is_some() && behaviour::is_quic(address) {
             return Err(NetworkError::QuicWithKey { address: address.clone() });
         }
+        check_free(address)?;
         let id = swarm
             .listen_on(address.clone())
             .map_err(|source| NetworkError::Listen { address: address.clone(), source })?;
@@ -109,7 +112,7 @@ async fn listen(swarm: &mut Swarm<Behaviour>, config: &NetworkConfig, shared: &S
             SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
                 if let Some(address) = waiting.remove(&listener_id) {
                     let source = reason.err().unwrap_or_else(|| std::io::ErrorKind::NotConnected.into());
-                    let source = libp2p::TransportError::Other(source);
+                    let source = TransportError::Other(source);
                     return Err(NetworkError::Listen { address, source });
                 }
             }
@@ -118,6 +121,19 @@ async fn listen(swarm: &mut Swarm<Behaviour>, config: &NetworkConfig, shared: &S
         }
     }
     Ok(())
+}
+
+/// libp2p lets several sockets share a port, so that a second node would silently take half of the first one's peers.
+fn check_free(address: &Multiaddr) -> Result<(), NetworkError> {
+    let mut parts = address.iter();
+    let ip: IpAddr = match parts.next() {
+        Some(Protocol::Ip4(ip)) => ip.into(),
+        Some(Protocol::Ip6(ip)) => ip.into(),
+        _ => return Ok(()),
+    };
+    let Some(Protocol::Tcp(port)) = parts.next() else { return Ok(()) };
+    let other = |source| NetworkError::Listen { address: address.clone(), source: TransportError::Other(source) };
+    std::net::TcpListener::bind((ip, port)).map(drop).map_err(other)
 }
 
 /// A request of ours that waits for its answer.

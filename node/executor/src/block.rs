@@ -254,3 +254,6 @@ pub fn execute_transaction(
     };
     Ok((verdict, run.settle(Requests::default(), None, rewards)?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ mod overlay;
 mod receipts;
 mod state_db;
 mod system;
+#[cfg(test)]
+mod testing;
 mod trace;
 mod tx_error;
 

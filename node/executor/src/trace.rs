@@ -15,6 +15,7 @@ use alloy_rpc_types_trace::geth::{GethDebugTracingOptions, GethTrace};
 use atoll_primitives::{Address, B256, ChainSpec, RecoveredBlock, Transaction};
 use revm::{DatabaseCommit, DatabaseRef, context::TxEnv, context_interface::result::ResultAndState};
 use revm_inspectors::tracing::{DebugInspector, DebugInspectorError, TransactionContext};
+use serde_json::{Value, json};
 use std::time::Instant;
 
 /// The trace of one transaction of a block.
@@ -64,7 +65,18 @@ impl TraceError {
 }
 
 fn inspector(options: &GethDebugTracingOptions) -> Result<DebugInspector, TraceError> {
-    DebugInspector::new(options.clone()).map_err(TraceError::tracer)
+    let mut options = options.clone();
+    drop_empty_configs(&mut options.tracer_config.0);
+    DebugInspector::new(options).map_err(TraceError::tracer)
+}
+
+/// geth takes `{}` for a tracer without settings inside muxTracer; the library wants null there.
+fn drop_empty_configs(config: &mut Value) {
+    for tracer in ["noopTracer", "4byteTracer"] {
+        if let Some(settings) = config.get_mut(tracer).filter(|settings| *settings == &json!({})) {
+            *settings = Value::Null;
+        }
+    }
 }
 
 /// Receipts are thrown away here, so nobody needs the roots that old ones carry.
@@ -198,3 +210,6 @@ pub fn trace_call(
     let outcome = session.inspect(tx.clone(), (&mut inspector, &mut watch))?;
     result(&mut inspector, None, &tx, &session.env, &outcome, &mut session.state)
 }
+
+#[cfg(test)]
+mod tests;

@@ -169,3 +169,6 @@ pub fn call(
     let tx = session.transaction(request)?;
     session.run(tx)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! Calls, estimation and access lists, with geth's semantics.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use crate::testing::*;
+use alloy_rpc_types_eth::state::AccountOverride;
+use atoll_primitives::{B256, U256, address, bytes, primitives::TxKind};
+use std::time::Duration;
+
+const LIMITS: CallLimits = CallLimits { gas_cap: 50_000_000, deadline: None };
+
+fn to(address: Address) -> TransactionRequest {
+    TransactionRequest { from: Some(SENDER), to: Some(TxKind::Call(address)), ..TransactionRequest::default() }
+}
+
+fn run(code: &[u8], env: CallEnv<'_>, request: &TransactionRequest) -> Result<CallOutcome, CallError> {
+    call(&osaka(), state(code), env, request, LIMITS)
+}
+
+/// The word a call returns.
+fn word(outcome: Result<CallOutcome, CallError>) -> U256 {
+    match outcome.unwrap().result {
+        CallResult::Success { output, .. } => U256::from_be_slice(&output),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn opcodes_see_the_header_of_a_chain_that_never_merged() {
+    let header = header();
+    let value = |opcode: u8| word(run(&returning(&[opcode]), CallEnv::new(&header), &to(CONTRACT)));
+    assert_eq!(value(0x44), U256::from_be_bytes(header.mix_hash.0), "PREVRANDAO");
+    assert_eq!(value(0x43), U256::ONE, "NUMBER");
+    assert_eq!(value(0x42), U256::from(1_000), "TIMESTAMP");
+    assert_eq!(value(0x46), U256::from(7), "CHAINID");
+}
+
+#[test]
+fn difficulty_opcode_before_time_forks() {
+    let header = header();
+    let london = spec(LONDON);
+    let outcome = call(&london, state(&returning(&[0x44])), CallEnv::new(&header), &to(CONTRACT), LIMITS);
+    assert_eq!(word(outcome), header.difficulty);
+}
+
+#[test]
+fn base_fee_is_zero_for_whoever_offers_no_fee() {
+    let header = header();
+    let mut request = to(CONTRACT);
+    assert_eq!(word(run(&returning(&[0x48]), CallEnv::new(&header), &request)), U256::ZERO);
+    request.max_fee_per_gas = Some(3_000_000_000);
+    request.gas = Some(100_000);
+    assert_eq!(word(run(&returning(&[0x48]), CallEnv::new(&header), &request)), U256::from(1_000_000_000));
+}
+
+#[test]
+fn gas_is_capped_silently() {
+    let header = header();
+    let mut request = to(CONTRACT);
+    request.gas = Some(u64::MAX);
+    assert!(word(run(&returning(&[0x5a]), CallEnv::new(&header), &request)) < U256::from(50_000_000));
+}
+
+#[test]
+fn revert_data_and_halts_are_outcomes() {
+    let header = header();
+    // PUSH1 0x2a PUSH1 0 MSTORE PUSH1 32 PUSH1 0 REVERT
+    let reverts = [0x60, 0x2a, 0x60, 0, 0x52, 0x60, 32, 0x60, 0, 0xfd];
+    let outcome = run(&reverts, CallEnv::new(&header), &to(CONTRACT)).unwrap();
+    assert_eq!(outcome.result, CallResult::Revert { output: U256::from(42).to_be_bytes_vec().into() });
+    let outcome = run(&[0xfe], CallEnv::new(&header), &to(CONTRACT)).unwrap();
+    assert_eq!(outcome.result, CallResult::Halt(HaltReason::InvalidFEOpcode));
+}
+
+#[test]
+fn value_needs_balance_and_override_grants_it() {
+    let header = header();
+    let mut request = to(OTHER);
+    request.value = Some(ETHER * U256::from(11));
+    let error = run(&[], CallEnv::new(&header), &request).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "err: insufficient funds for gas * price + value: address {SENDER} have 10000000000000000000 want 11000000000000000000 (supplied gas 50000000)"
+        )
+    );
+    let mut env = CallEnv::new(&header);
+    let rich = AccountOverride { balance: Some(ETHER * U256::from(20)), ..AccountOverride::default() };
+    env.state_overrides = Some([(SENDER, rich)].into_iter().collect());
+    assert!(run(&[], env, &request).unwrap().is_success());
+}
+
+#[test]
+fn state_replaces_storage_and_state_diff_adds_to_it() {
+    let header = header();
+    let slot = B256::with_last_byte(1);
+    let other = B256::with_last_byte(2);
+    // SLOAD(1) + SLOAD(2)
+    let code = returning(&[0x60, 1, 0x54, 0x60, 2, 0x54, 0x01]);
+    let sum = |change: AccountOverride| {
+        let mut db = state(&code);
+        db.insert_account_storage(CONTRACT, U256::from(2), U256::from(30)).unwrap();
+        let mut env = CallEnv::new(&header);
+        env.state_overrides = Some([(CONTRACT, change)].into_iter().collect());
+        call(&osaka(), db, env, &to(CONTRACT), LIMITS)
+    };
+    let seven = || [(slot, B256::with_last_byte(7))].into_iter().collect();
+    assert_eq!(word(sum(AccountOverride { state: Some(seven()), ..Default::default() })), U256::from(7));
+    assert_eq!(word(sum(AccountOverride { state_diff: Some(seven()), ..Default::default() })), U256::from(37));
+    let both = AccountOverride {
+        state: Some(seven()),
+        state_diff: Some([(other, slot)].into_iter().collect()),
+        ..Default::default()
+    };
+    assert_eq!(sum(both).unwrap_err().to_string(), format!("account {CONTRACT} has both 'state' and 'stateDiff'"));
+}
+
+#[test]
+fn code_override_runs_and_precompile_can_be_moved() {
+    let header = header();
+    let identity = address!("0000000000000000000000000000000000000004");
+    let env = |address, change: AccountOverride| CallEnv {
+        state_overrides: Some([(address, change)].into_iter().collect()),
+        ..CallEnv::new(&header)
+    };
+    let code = AccountOverride { code: Some(returning(&[0x60, 9]).into()), ..Default::default() };
+    assert_eq!(word(run(&[], env(OTHER, code.clone()), &to(OTHER))), U256::from(9));
+    assert_eq!(
+        word(run(&[], env(identity, code), &to(identity))),
+        U256::from(9),
+        "a precompile with code is a contract"
+    );
+
+    let moved = AccountOverride { move_precompile_to: Some(OTHER), ..Default::default() };
+    let mut request = to(OTHER);
+    request.input.input = Some(bytes!("2b"));
+    assert_eq!(word(run(&[], env(identity, moved.clone()), &request)), U256::from(0x2b));
+    let error = run(&[], env(CONTRACT, moved), &request).unwrap_err();
+    assert_eq!(error.to_string(), format!("account {CONTRACT} is not a precompile"));
+}
+
+#[test]
+fn block_overrides_change_what_opcodes_see_and_the_fork() {
+    let header = header();
+    let env = |overrides| CallEnv { block_overrides: Some(overrides), ..CallEnv::new(&header) };
+    let number = BlockOverrides { number: Some(U256::from(77)), ..Default::default() };
+    assert_eq!(word(run(&returning(&[0x43]), env(number), &to(CONTRACT))), U256::from(77));
+    let hashes = BlockOverrides {
+        number: Some(U256::from(77)),
+        block_hash: Some([(70, B256::repeat_byte(5))].into_iter().collect()),
+        ..Default::default()
+    };
+    let blockhash = returning(&[0x60, 70, 0x40]);
+    assert_eq!(word(run(&blockhash, env(hashes), &to(CONTRACT))), U256::from_be_bytes([5; 32]));
+    // PUSH0 exists from Shanghai on, here second 5,000.
+    let shanghai = spec(&format!(r#"{LONDON}, "shanghaiTime": 5000"#));
+    let push0 = |time| {
+        let overrides = BlockOverrides { time: Some(time), ..Default::default() };
+        call(&shanghai, state(&returning(&[0x5f])), env(overrides), &to(CONTRACT), LIMITS).unwrap().is_success()
+    };
+    assert!(!push0(4_999));
+    assert!(push0(5_000));
+}
+
+#[test]
+fn contradicting_requests_are_refused() {
+    let header = header();
+    let refused = |change: fn(&mut TransactionRequest)| {
+        let mut request = to(CONTRACT);
+        change(&mut request);
+        run(&[], CallEnv::new(&header), &request).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused(|request| (request.gas_price, request.max_fee_per_gas) = (Some(1), Some(1))),
+        "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified"
+    );
+    assert_eq!(refused(|request| request.chain_id = Some(1)), "chainId does not match node's (have=1, want=7)");
+    assert!(refused(|request| request.max_fee_per_gas = Some(1)).contains("max fee per gas less than block base fee"));
+    assert!(
+        refused(|request| (request.input.input, request.input.data) = (Some(bytes!("01")), Some(bytes!("02"))))
+            .starts_with(r#"both "data" and "input" are set and not equal"#)
+    );
+}
+
+#[test]
+fn deadline_ends_an_endless_loop() {
+    let header = header();
+    let limits = CallLimits { gas_cap: 0, deadline: Some(Instant::now() + Duration::from_millis(20)) };
+    // JUMPDEST PUSH1 0 JUMP
+    let endless = state(&[0x5b, 0x60, 0, 0x56]);
+    let error = call(&osaka(), endless, CallEnv::new(&header), &to(CONTRACT), limits).unwrap_err();
+    assert!(matches!(error, CallError::Timeout), "{error}");
+}
+
+fn estimate(code: &[u8], request: &TransactionRequest) -> Result<u64, CallError> {
+    let header = header();
+    estimate_gas(&osaka(), state(code), CallEnv::new(&header), request, LIMITS)
+}
+
+#[test]
+fn plain_transfer_is_21000() {
+    let mut request = to(OTHER);
+    request.value = Some(U256::ONE);
+    assert_eq!(estimate(&[], &request).unwrap(), 21_000);
+}
+
+#[test]
+fn estimate_suffices_and_is_at_most_a_little_too_high() {
+    let header = header();
+    // Writes three slots, then calls itself once with a 64th kept back: PUSH1s and SSTOREs.
+    let code = [0x60, 1, 0x60, 1, 0x55, 0x60, 1, 0x60, 2, 0x55, 0x60, 0, 0x60, 1, 0x55, 0x00];
+    let request = to(CONTRACT);
+    let estimated = estimate(&code, &request).unwrap();
+    let succeeds = |gas: u64| {
+        let mut request = request.clone();
+        request.gas = Some(gas);
+        run(&code, CallEnv::new(&header), &request).unwrap().is_success()
+    };
+    assert!(succeeds(estimated));
+    let lower = estimated - estimated * 15 / 1000 - 1;
+    assert!(!succeeds(lower), "{lower} would do, {estimated} was estimated");
+}
+
+#[test]
+fn estimate_reports_reverts_and_missing_gas() {
+    let reverts = [0x60, 0x2a, 0x60, 0, 0x52, 0x60, 32, 0x60, 0, 0xfd];
+    match estimate(&reverts, &to(CONTRACT)).unwrap_err() {
+        CallError::Reverted { output } => assert_eq!(U256::from_be_slice(&output), U256::from(42)),
+        other => panic!("{other}"),
+    }
+    let endless = [0x5b, 0x60, 0, 0x56];
+    let mut request = to(CONTRACT);
+    request.gas = Some(60_000);
+    assert_eq!(estimate(&endless, &request).unwrap_err().to_string(), "gas required exceeds allowance (60000)");
+    // 10 ether at this price buy 30,000 gas, and EIP-7825's cap does not matter.
+    request.gas = None;
+    request.gas_price = Some(333_333_333_333_333);
+    assert_eq!(estimate(&endless, &request).unwrap_err().to_string(), "gas required exceeds allowance (30000)");
+}
+
+#[test]
+fn access_list_names_slots_and_leaves_out_sender_and_precompiles() {
+    let header = header();
+    // SLOAD(5), then BALANCE of another account, then BALANCE(4), a precompile.
+    let mut code = vec![0x60, 5, 0x54, 0x73];
+    code.extend_from_slice(OTHER.as_slice());
+    code.extend_from_slice(&[0x31, 0x60, 4, 0x31, 0x00]);
+    let outcome = create_access_list(&osaka(), state(&code), CallEnv::new(&header), &to(CONTRACT), LIMITS).unwrap();
+    let addresses: Vec<Address> = outcome.access_list.iter().map(|item| item.address).collect();
+    assert_eq!(addresses, [OTHER, CONTRACT]);
+    assert_eq!(outcome.access_list.0[1].storage_keys, [B256::with_last_byte(5)]);
+    assert!(matches!(outcome.result, CallResult::Success { .. }));
+}

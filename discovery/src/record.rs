@@ -21,8 +21,10 @@ const LEAVE_FIELDS: usize = 3;
 
 /// Roles a record may name. Others are passed on untouched.
 pub mod roles {
-    /// Follows the chain and answers JSON-RPC if the record has its URL.
+    /// A node of any kind; answers JSON-RPC if the record has its URL.
     pub const NODE: &str = "node";
+    /// Follows the chain without producing blocks.
+    pub const CLIENT: &str = "client";
     /// Produces blocks.
     pub const MINER: &str = "miner";
     /// Serves the explorer's pages at the record's HTTP URL.

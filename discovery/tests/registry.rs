@@ -1,5 +1,7 @@
 //! The real service on a socket, with its real client.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use alloy_primitives::{B256, U256};
 use atoll_discovery::api::{ErrorCode, RegisterRequest, Status};
 use atoll_discovery::{

@@ -45,12 +45,7 @@ async fn is_shared(context: &Context, peer: PeerId, number: u64) -> Result<bool,
 }
 
 /// Asks for headers from a number on, and checks that they are those.
-pub(super) async fn headers(
-    context: &Context,
-    peer: PeerId,
-    from: u64,
-    count: u64,
-) -> Result<Vec<Header>, Failure> {
+pub(super) async fn headers(context: &Context, peer: PeerId, from: u64, count: u64) -> Result<Vec<Header>, Failure> {
     let request = Request::Headers { start: HashOrNumber::Number(from), count, reverse: false };
     let answer = context.network.request(peer, request).await.map_err(|err| Failure::Peer(err.to_string()))?;
     let Response::Headers(headers) = answer else { return Err(Failure::Peer("no headers".into())) };

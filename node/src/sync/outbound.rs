@@ -14,7 +14,7 @@ const GREETING: usize = 4096;
 const BATCH: usize = 1024;
 
 /// Our status at the chain's head.
-pub fn local_status(chain: &Chain, client: &str) -> LocalStatus {
+pub fn local_status(chain: &Chain) -> LocalStatus {
     let (head, spec) = (chain.head(), chain.spec());
     let genesis_hash = chain.storage().genesis_hash();
     let fork_filter = spec.fork_filter(genesis_hash, head.number, head.timestamp);
@@ -26,7 +26,7 @@ pub fn local_status(chain: &Chain, client: &str) -> LocalStatus {
         head_number: head.number,
         head_hash: head.hash,
         total_difficulty: chain.head_td(),
-        client: client.to_owned(),
+        client: crate::CLIENT.to_owned(),
     };
     LocalStatus { status, fork_filter }
 }
@@ -34,7 +34,6 @@ pub fn local_status(chain: &Chain, client: &str) -> LocalStatus {
 /// Follows the chain: every head goes into the status, own blocks are gossiped.
 pub(super) async fn blocks(context: Context) {
     let mut events = context.chain.events();
-    let client = concat!("atoll/", env!("CARGO_PKG_VERSION"));
     loop {
         let event = tokio::select! {
             () = context.stop.cancelled() => return,
@@ -54,7 +53,7 @@ pub(super) async fn blocks(context: Context) {
             Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return,
         }
-        context.network.set_status(local_status(&context.chain, client)).await;
+        context.network.set_status(local_status(&context.chain)).await;
     }
 }
 

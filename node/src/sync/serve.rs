@@ -2,7 +2,9 @@
 
 use super::{Context, blocking};
 use atoll_chain::Chain;
-use atoll_network::{HashOrNumber, MAX_BODIES, MAX_HEADERS, MAX_POOLED, Request, Responder, Response, SOFT_RESPONSE_BYTES};
+use atoll_network::{
+    HashOrNumber, MAX_BODIES, MAX_HEADERS, MAX_POOLED, Request, Responder, Response, SOFT_RESPONSE_BYTES,
+};
 use atoll_primitives::rlp::Encodable;
 use atoll_primitives::{B256, Header};
 use atoll_storage::StorageError;

@@ -56,8 +56,7 @@ pub(super) async fn run(context: Context, state: watch::Sender<SyncState>) {
             (state.current, state.highest) = (current, highest);
             before != *state
         });
-        metrics::gauge!("atoll_sync_blocks_behind").set(f64::from(
-            u32::try_from(better.unwrap_or(current).saturating_sub(current)).unwrap_or(u32::MAX),
-        ));
+        metrics::gauge!("atoll_sync_blocks_behind")
+            .set(f64::from(u32::try_from(better.unwrap_or(current).saturating_sub(current)).unwrap_or(u32::MAX)));
     }
 }

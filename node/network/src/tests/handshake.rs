@@ -113,14 +113,13 @@ async fn only_listed_peers_connect() {
 #[tokio::test]
 async fn there_is_room_for_so_many_peers_and_the_static_ones() {
     let wanted = Node::start(5).await;
-    let static_peers = vec![wanted.address()];
     let first = Node::with(1, status(7, GENESIS), |config| config.max_peers = 2).await;
     let others = [Node::start(2).await, Node::start(3).await, Node::start(4).await];
     for node in &others {
         node.handle.dial(first.address()).await;
     }
     first.peers(2).await;
-    first.handle.add_static(static_peers[0].clone()).await;
+    first.handle.add_static(wanted.address()).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(first.handle.peer_count(), 2, "full");
     wanted.handle.dial(first.address()).await;

@@ -1,0 +1,112 @@
+//! What every method works with: the rooms below, the configuration, the limits. It must not know JSON-RPC methods.
+
+use crate::{NodeControl, RpcConfig, RpcError, dev_accounts::DevAccounts, feed::Feed, filters::Filters};
+use atoll_chain::Chain;
+use atoll_primitives::{ChainSpec, SealedHeader};
+use atoll_storage::Storage;
+use atoll_txpool::TxPool;
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use std::{sync::Arc, time::Instant};
+use tokio::sync::Semaphore;
+
+/// An answer already rendered, off the tokio workers: blocks, receipts, logs and traces can be megabytes.
+pub(crate) type Json = Box<RawValue>;
+
+/// Renders an answer.
+pub(crate) fn json(value: &impl Serialize) -> Result<Json, RpcError> {
+    to_raw_value(value).map_err(|_| RpcError::Internal("an answer could not be rendered"))
+}
+
+/// The rooms JSON-RPC answers from.
+#[derive(Clone)]
+pub struct RpcContext {
+    /// The canonical chain.
+    pub chain: Chain,
+    /// The transaction pool.
+    pub pool: TxPool,
+    /// The chain specification.
+    pub spec: Arc<ChainSpec>,
+    /// The rest of the node.
+    pub control: Arc<dyn NodeControl>,
+    /// Answer to `web3_clientVersion`, such as `Atoll/v0.1.0/linux-x86_64/rust1.95`.
+    pub client_version: String,
+}
+
+/// Everything a method needs; shared by all connections.
+pub(crate) struct Node {
+    pub(crate) chain: Chain,
+    pub(crate) pool: TxPool,
+    pub(crate) spec: Arc<ChainSpec>,
+    pub(crate) control: Arc<dyn NodeControl>,
+    pub(crate) client_version: String,
+    pub(crate) config: RpcConfig,
+    pub(crate) accounts: DevAccounts,
+    pub(crate) filters: Filters,
+    pub(crate) feed: Feed,
+    /// The last suggested tip and the head it was worked out for.
+    pub(crate) tip_cache: Mutex<Option<(atoll_primitives::B256, u128)>>,
+    /// One permit a blocking call; without it a client could fill the blocking threads of the whole process.
+    permits: Arc<Semaphore>,
+}
+
+impl Node {
+    pub(crate) fn new(context: RpcContext, config: RpcConfig) -> Self {
+        let RpcContext { chain, pool, spec, control, client_version } = context;
+        Self {
+            chain,
+            pool,
+            spec,
+            control,
+            client_version,
+            accounts: DevAccounts::new(&config.dev_keys),
+            filters: Filters::new(config.max_filters),
+            feed: Feed::new(),
+            tip_cache: Mutex::new(None),
+            permits: Arc::new(Semaphore::new(config.concurrent_calls.max(1))),
+            config,
+        }
+    }
+
+    pub(crate) fn storage(&self) -> &Storage {
+        self.chain.storage()
+    }
+
+    pub(crate) fn head(&self) -> Arc<SealedHeader> {
+        self.chain.head()
+    }
+
+    /// When a call that starts now has to end.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.config.call_timeout
+    }
+
+    /// Runs work that executes or reads storage off the tokio workers.
+    ///
+    /// At the bound callers wait for a permit, at most for `call_timeout`.
+    pub(crate) async fn blocking<T, F>(self: &Arc<Self>, work: F) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
+    {
+        let waited = self.config.call_timeout;
+        let permit = tokio::time::timeout(waited, self.permits.clone().acquire_owned()).await;
+        let permit = permit.map_err(|_| RpcError::Busy { waited })?;
+        let node = self.clone();
+        let work = move || {
+            let _permit = permit;
+            work(&node)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| RpcError::Internal("a call failed unexpectedly"))?
+    }
+
+    /// [`Node::blocking`] with the answer rendered there too.
+    pub(crate) async fn blocking_json<T, F>(self: &Arc<Self>, work: F) -> Result<Json, RpcError>
+    where
+        T: Serialize,
+        F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
+    {
+        self.blocking(move |node| json(&work(node)?)).await
+    }
+}

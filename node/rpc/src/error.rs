@@ -1,0 +1,166 @@
+//! The one table of errors: every way a call can fail, its message in geth's words, its JSON-RPC code.
+//!
+//! Client libraries match on both. Codes: -32602 invalid parameters, 3 revert, -39001 unknown block (execution-apis),
+//! -32005 limit exceeded (EIP-1474), 4 timeout (EIP-7966), -380xx simulation (execution-apis), -32603 a fault of this
+//! node, -32000 everything else.
+
+use crate::{ControlError, revert};
+use atoll_executor::{CallError, TraceError};
+use atoll_primitives::{Address, B256, Bytes, U256};
+use atoll_storage::StorageError;
+use atoll_txpool::PoolError;
+use jsonrpsee::types::ErrorObjectOwned;
+use std::time::Duration;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message names every field")]
+pub enum RpcError {
+    #[error("invalid argument {index}: {reason}")]
+    InvalidArgument { index: usize, reason: String },
+    #[error("empty request")]
+    EmptyRequest,
+    #[error("too many slots (max {limit})")]
+    TooManySlots { limit: usize },
+    #[error("query needs fromBlock <= toBlock: {from} > {to}")]
+    InvalidBlockRange { from: u64, to: u64 },
+    #[error("block range extends beyond current head block")]
+    RangeBeyondHead,
+    #[error("query spans {span} blocks; the limit is {limit}")]
+    RangeTooLarge { span: u64, limit: u64 },
+    #[error("query returned more than {limit} results; narrow the block range")]
+    TooManyResults { limit: usize },
+    #[error("invalid reward percentile: {reason}")]
+    InvalidPercentile { reason: String },
+    #[error("request beyond head block: requested {requested}, head {head}")]
+    BeyondHead { requested: u64, head: u64 },
+
+    #[error("header not found")]
+    HeaderNotFound,
+    #[error("header for hash not found")]
+    HashNotFound,
+    #[error("hash is not currently canonical")]
+    NotCanonical,
+    #[error("unknown block")]
+    UnknownBlock,
+    #[error("safe block not found")]
+    SafeNotFound,
+    #[error("finalized block not found")]
+    FinalizedNotFound,
+    #[error("transaction not found")]
+    TransactionNotFound,
+    #[error("genesis is not traceable")]
+    GenesisNotTraceable,
+    #[error("the state of block {number} is not available")]
+    StateUnavailable { number: u64 },
+    #[error("proofs of block {number} are not available; only the newest states have their tries")]
+    ProofUnavailable { number: u64 },
+
+    #[error("{0}")]
+    InvalidTransaction(String),
+    #[error("tx fee ({fee} wei) exceeds the configured cap ({cap} wei)")]
+    FeeCap { fee: U256, cap: U256 },
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    #[error(
+        "the transaction was added to the transaction pool but wasn't processed in {}s",
+        waited.as_secs_f32()
+    )]
+    SyncTimeout { hash: B256, waited: Duration },
+
+    #[error("execution reverted{}", revert::reason(data).map(|reason| format!(": {reason}")).unwrap_or_default())]
+    Reverted { data: Bytes },
+    #[error("{0}")]
+    Halted(String),
+    #[error(transparent)]
+    Call(CallError),
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    #[error("execution aborted (timeout = {}s)", after.as_secs_f32())]
+    Timeout { after: Duration },
+    #[error("the node is busy: no slot became free in {}s", waited.as_secs_f32())]
+    Busy { waited: Duration },
+    #[error("{message}")]
+    Simulation { code: i32, message: String },
+
+    #[error("filter not found")]
+    FilterNotFound,
+    #[error("too many filters: {limit} are in use")]
+    TooManyFilters { limit: usize },
+    #[error("no {kind:?} subscription in \"eth\" namespace")]
+    UnknownSubscription { kind: String },
+
+    #[error("unknown account {0}")]
+    UnknownAccount(Address),
+    #[error("{0}")]
+    Signing(String),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+
+    #[error("internal error: storage")]
+    Storage(#[from] StorageError),
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}
+
+impl RpcError {
+    /// Its JSON-RPC code.
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::InvalidArgument { .. }
+            | Self::EmptyRequest
+            | Self::TooManySlots { .. }
+            | Self::InvalidBlockRange { .. }
+            | Self::RangeBeyondHead
+            | Self::InvalidPercentile { .. } => -32602,
+            Self::RangeTooLarge { .. }
+            | Self::TooManyResults { .. }
+            | Self::Busy { .. }
+            | Self::TooManyFilters { .. } => -32005,
+            Self::SafeNotFound | Self::FinalizedNotFound => -39001,
+            Self::Reverted { .. } => 3,
+            Self::SyncTimeout { .. } => 4,
+            Self::UnknownSubscription { .. } => -32601,
+            Self::Simulation { code, .. } => *code,
+            Self::Storage(_) | Self::Internal(_) => -32603,
+            _ => -32000,
+        }
+    }
+
+    /// What goes into the error's `data`.
+    fn data(&self) -> Option<String> {
+        match self {
+            Self::Reverted { data } => Some(data.to_string()),
+            Self::SyncTimeout { hash, .. } => Some(hash.to_string()),
+            _ => None,
+        }
+    }
+}
+
+impl From<RpcError> for ErrorObjectOwned {
+    fn from(error: RpcError) -> Self {
+        if let RpcError::Storage(source) = &error {
+            // The client cannot act on it; the operator can.
+            tracing::error!(error = source as &dyn std::error::Error, "storage failed under a JSON-RPC call");
+        }
+        Self::owned(error.code(), error.to_string(), error.data())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_data() {
+        let object = ErrorObjectOwned::from(RpcError::Reverted { data: Bytes::from_static(&[0x77, 0x01]) });
+        assert_eq!((object.code(), object.message()), (3, "execution reverted"));
+        assert_eq!(object.data().map(|data| data.get()), Some("\"0x7701\""));
+        assert_eq!(RpcError::FinalizedNotFound.code(), -39001);
+        let bad = RpcError::InvalidArgument { index: 0, reason: "hex string without 0x prefix".into() };
+        assert_eq!(
+            (bad.code(), bad.to_string().as_str()),
+            (-32602, "invalid argument 0: hex string without 0x prefix")
+        );
+    }
+}

@@ -1,0 +1,175 @@
+//! Polled filters: what happened since the client last asked. It must not know how the chain works.
+//!
+//! Filters live on one node; behind a load balancer the balancer keeps a client on it.
+
+use crate::{RpcError, feed::HeadUpdate, logs::check_size};
+use alloy_rpc_types_eth::{BlockNumberOrTag, Filter, FilterBlockOption, Log};
+use atoll_primitives::B256;
+use atoll_txpool::PoolTx;
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A filter nobody polls for so long is dropped (geth).
+const EXPIRY: Duration = Duration::from_secs(300);
+/// Items a filter keeps between two polls. One that holds more is dropped: the client then gets "filter not
+/// found", makes a new one and knows that it missed something.
+const MAX_ITEMS: usize = 50_000;
+
+/// What a filter collects.
+enum Kind {
+    Blocks(Vec<B256>),
+    Transactions { full: bool, found: Vec<Arc<PoolTx>> },
+    Logs { filter: Box<Filter>, found: Vec<Log> },
+}
+
+impl Kind {
+    fn len(&self) -> usize {
+        match self {
+            Self::Blocks(found) => found.len(),
+            Self::Transactions { found, .. } => found.len(),
+            Self::Logs { found, .. } => found.len(),
+        }
+    }
+}
+
+/// What a poll returns.
+pub(crate) enum Changes {
+    Hashes(Vec<B256>),
+    Transactions(Vec<Arc<PoolTx>>),
+    Logs(Vec<Log>),
+}
+
+struct Entry {
+    kind: Kind,
+    polled: Instant,
+}
+
+/// All filters of all clients, by ID.
+pub(crate) struct Filters {
+    entries: Mutex<HashMap<String, Entry>>,
+    limit: usize,
+}
+
+/// An unguessable ID as geth makes them, so that one client cannot poll another's filter.
+pub(crate) fn random_id() -> String {
+    format!("{:#x}", rand::random::<u128>())
+}
+
+impl Filters {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { entries: Mutex::default(), limit }
+    }
+
+    pub(crate) fn add_blocks(&self, now: Instant) -> Result<String, RpcError> {
+        self.add(Kind::Blocks(Vec::new()), now)
+    }
+
+    pub(crate) fn add_transactions(&self, full: bool, now: Instant) -> Result<String, RpcError> {
+        self.add(Kind::Transactions { full, found: Vec::new() }, now)
+    }
+
+    pub(crate) fn add_logs(&self, filter: Filter, now: Instant) -> Result<String, RpcError> {
+        check_size(&filter)?;
+        self.add(Kind::Logs { filter: Box::new(filter), found: Vec::new() }, now)
+    }
+
+    fn add(&self, kind: Kind, now: Instant) -> Result<String, RpcError> {
+        self.expire(now);
+        let mut entries = self.entries.lock();
+        if entries.len() >= self.limit {
+            return Err(RpcError::TooManyFilters { limit: self.limit });
+        }
+        let id = random_id();
+        entries.insert(id.clone(), Entry { kind, polled: now });
+        Ok(id)
+    }
+
+    /// What came since the last poll.
+    pub(crate) fn poll(&self, id: &str, now: Instant) -> Result<Changes, RpcError> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(id).ok_or(RpcError::FilterNotFound)?;
+        entry.polled = now;
+        Ok(match &mut entry.kind {
+            Kind::Blocks(found) => Changes::Hashes(std::mem::take(found)),
+            Kind::Transactions { full: true, found } => Changes::Transactions(std::mem::take(found)),
+            Kind::Transactions { full: false, found } => {
+                Changes::Hashes(std::mem::take(found).iter().map(|tx| tx.hash()).collect())
+            }
+            Kind::Logs { found, .. } => Changes::Logs(std::mem::take(found)),
+        })
+    }
+
+    /// The criteria of a log filter.
+    pub(crate) fn log_filter(&self, id: &str, now: Instant) -> Result<Filter, RpcError> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(id).ok_or(RpcError::FilterNotFound)?;
+        entry.polled = now;
+        match &entry.kind {
+            Kind::Logs { filter, .. } => Ok((**filter).clone()),
+            _ => Err(RpcError::FilterNotFound),
+        }
+    }
+
+    /// Whether there was such a filter.
+    pub(crate) fn remove(&self, id: &str) -> bool {
+        self.entries.lock().remove(id).is_some()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.entries.lock().clear();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.lock().is_empty()
+    }
+
+    /// Drops filters nobody polls.
+    pub(crate) fn expire(&self, now: Instant) {
+        self.entries.lock().retain(|_, entry| now.saturating_duration_since(entry.polled) < EXPIRY);
+    }
+
+    pub(crate) fn on_head(&self, update: &HeadUpdate) {
+        self.update(|kind| match kind {
+            Kind::Blocks(found) => found.extend(update.applied().map(|block| block.hash)),
+            Kind::Logs { filter, found } => {
+                found.extend(update.logs().iter().filter(|log| wants(filter, log)).cloned());
+            }
+            Kind::Transactions { .. } => {}
+        });
+    }
+
+    pub(crate) fn on_transactions(&self, transactions: &[Arc<PoolTx>]) {
+        self.update(|kind| {
+            if let Kind::Transactions { found, .. } = kind {
+                found.extend_from_slice(transactions);
+            }
+        });
+    }
+
+    fn update(&self, mut change: impl FnMut(&mut Kind)) {
+        self.entries.lock().retain(|_, entry| {
+            change(&mut entry.kind);
+            entry.kind.len() <= MAX_ITEMS
+        });
+    }
+}
+
+/// Whether a filter or subscription wants this new log: its criteria, and its block numbers if it gave some.
+pub(crate) fn wants(filter: &Filter, log: &Log) -> bool {
+    let number = log.block_number.unwrap_or_default();
+    let in_range = match filter.block_option {
+        FilterBlockOption::Range { from_block, to_block } => {
+            !matches!(from_block, Some(BlockNumberOrTag::Number(from)) if number < from)
+                && !matches!(to_block, Some(BlockNumberOrTag::Number(to)) if number > to)
+        }
+        FilterBlockOption::AtBlockHash(hash) => log.block_hash == Some(hash),
+    };
+    in_range && filter.matches(&log.inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! The one place where namespaces are put together.
+
+use crate::{
+    Namespace, RpcError,
+    admin::{Admin, AdminApiServer as _},
+    context::Node,
+    debug::{Debug, DebugApiServer as _},
+    dev_accounts::{DevAccountsApi, EthAccountsServer, PersonalServer},
+    eth::{Eth, EthServer as _},
+    miner::{Miner, MinerApiServer as _},
+    net::{Net, NetApiServer as _},
+    pubsub::{EthPubSub, EthPubSubServer as _},
+    txpool::{Txpool, TxpoolApiServer as _},
+    web3::{Web3, Web3ApiServer as _},
+};
+use jsonrpsee::{RpcModule, core::RegisterMethodError};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// The methods of the chosen namespaces, and `rpc_modules`, which lists them.
+pub(crate) fn modules(node: &Arc<Node>) -> Result<RpcModule<()>, RegisterMethodError> {
+    let mut module = RpcModule::new(());
+    let names: BTreeSet<String> = node.config.namespaces.iter().map(ToString::to_string).collect();
+    for name in &names {
+        // The names come from namespaces, so each of them is one.
+        let Ok(namespace) = name.parse::<Namespace>() else { continue };
+        let node = node.clone();
+        match namespace {
+            Namespace::Eth => {
+                module.merge(Eth(node.clone()).into_rpc())?;
+                module.merge(EthPubSub(node.clone()).into_rpc())?;
+                module.merge(accounts(&node)?)?;
+            }
+            Namespace::Net => module.merge(Net(node).into_rpc())?,
+            Namespace::Web3 => module.merge(Web3(node).into_rpc())?,
+            Namespace::Txpool => module.merge(Txpool(node).into_rpc())?,
+            Namespace::Debug => module.merge(Debug(node).into_rpc())?,
+            Namespace::Admin => module.merge(Admin(node).into_rpc())?,
+            Namespace::Miner => module.merge(Miner(node).into_rpc())?,
+        }
+    }
+    let versions: std::collections::BTreeMap<String, &str> = names.into_iter().map(|name| (name, "1.0")).collect();
+    module.register_method("rpc_modules", move |_, (), _| Ok::<_, RpcError>(versions.clone()))?;
+    Ok(module)
+}
+
+/// Signing. `personal_sign` exists only where there is something to sign with.
+fn accounts(node: &Arc<Node>) -> Result<RpcModule<()>, RegisterMethodError> {
+    let mut module = RpcModule::new(());
+    module.merge(EthAccountsServer::into_rpc(DevAccountsApi(node.clone())))?;
+    if !node.config.dev_keys.is_empty() {
+        module.merge(PersonalServer::into_rpc(DevAccountsApi(node.clone())))?;
+    }
+    Ok(module)
+}

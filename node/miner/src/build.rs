@@ -2,7 +2,10 @@
 //!
 //! It must not know seals or threads; whoever calls it decides when and what for.
 
-use crate::{MinerError, settings::{Settings, Shared}};
+use crate::{
+    MinerError,
+    settings::{Settings, Shared},
+};
 use atoll_executor::{BlockBuilder, BuildError, BuiltBlock, DatabaseRef, Skip, StateDb};
 use atoll_primitives::{
     Block, BlockBody, ChainSpec, Hardfork, Header, HeaderReader, Receipt, RecoveredBlock, SealedHeader, StateChanges,

@@ -3,18 +3,22 @@
 //! Bounded: the least recently asked epoch is dropped. It must not know headers.
 
 use super::{
-    algorithm::{Cache, Dataset},
+    algorithm::{Cache, Dataset, Hashimoto, hashimoto_full, hashimoto_light},
     sizes::{Sizes, seed_hash},
 };
+use atoll_primitives::B256;
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 
 /// Epochs kept: the current one, its neighbour while a side chain or a sync crosses the border, one to spare.
 const KEPT_CACHES: usize = 3;
-/// A miner works in one epoch; a second dataset would only hold memory.
-const KEPT_DATASETS: usize = 1;
+/// The epoch being mined, and its neighbour while a side chain crosses the border.
+const KEPT_DATASETS: usize = 2;
 /// Larger datasets are not held in memory: rows are computed as they are read.
 const MAX_DATASET_BYTES: u64 = 256 << 20;
+/// Up to here building the dataset costs less than checking some thousand seals without it, so that verifying
+/// uses it too: microseconds a seal instead of milliseconds.
+const VERIFY_DATASET_BYTES: u64 = 16 << 20;
 
 /// A few values by epoch, the most recently asked last. Filled outside the lock, so that one epoch being built
 /// does not hold up another; who asks for the same epoch meanwhile waits for that build.
@@ -69,15 +73,42 @@ impl Epochs {
         })
     }
 
-    /// The dataset of an epoch, built if it is not at hand; `None` if it is too large to hold.
-    pub(crate) fn dataset(&self, epoch: u64) -> Option<Arc<Dataset>> {
+    /// What to search with: the dataset, unless it is too large to hold.
+    pub(crate) fn for_mining(&self, epoch: u64) -> Rows {
+        self.rows(epoch, MAX_DATASET_BYTES)
+    }
+
+    /// What to verify with: the dataset only if it is small.
+    pub(crate) fn for_verifying(&self, epoch: u64) -> Rows {
+        self.rows(epoch, VERIFY_DATASET_BYTES)
+    }
+
+    fn rows(&self, epoch: u64, most_bytes: u64) -> Rows {
         let bytes = self.sizes(epoch).dataset;
-        (bytes <= MAX_DATASET_BYTES).then(|| {
-            self.datasets.get(epoch, || {
-                tracing::debug!(epoch, bytes, "building the ethash dataset");
-                Dataset::build(&self.cache(epoch))
-            })
-        })
+        if bytes > most_bytes {
+            return Rows::Light(self.cache(epoch));
+        }
+        Rows::Full(self.datasets.get(epoch, || {
+            tracing::debug!(epoch, bytes, "building the ethash dataset");
+            Dataset::build(&self.cache(epoch))
+        }))
+    }
+}
+
+/// Where hashimoto reads an epoch's rows.
+pub(crate) enum Rows {
+    /// All in memory.
+    Full(Arc<Dataset>),
+    /// Computed from the cache as they are read.
+    Light(Arc<Cache>),
+}
+
+impl Rows {
+    pub(crate) fn hashimoto(&self, seal_hash: &B256, nonce: u64) -> Hashimoto {
+        match self {
+            Self::Full(dataset) => hashimoto_full(dataset, seal_hash, nonce),
+            Self::Light(cache) => hashimoto_light(cache, seal_hash, nonce),
+        }
     }
 }
 

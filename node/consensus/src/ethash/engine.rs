@@ -1,12 +1,6 @@
 //! Ethash behind the engine trait: which rules apply to which header, and how a new one is prepared.
 
-use super::{
-    algorithm::{Hashimoto, hashimoto_light},
-    caches::Epochs,
-    seal,
-    sealer::EthashSealer,
-    sizes,
-};
+use super::{algorithm::Hashimoto, caches::Epochs, seal, sealer::EthashSealer, sizes};
 use crate::{ConsensusError, Engine, Sealer, body, difficulty, ommers, rewards, rules};
 use atoll_primitives::{
     Address, B64, B256, Block, ChainSpec, EthashConfig, Hardfork, Header, HeaderReader, SealedHeader, U256,
@@ -56,9 +50,9 @@ impl Engine for Ethash {
         let target = seal::target(header.difficulty).ok_or(ConsensusError::ZeroDifficulty)?;
         let number = header.number;
         let epoch = sizes::epoch(number).ok_or(ConsensusError::EpochTooHigh { number })?;
-        let cache = self.epochs.cache(epoch);
-        let Hashimoto { mix_hash, value } =
-            hashimoto_light(&cache, &seal::seal_hash(header), u64::from_be_bytes(header.nonce.0));
+        let rows = self.epochs.for_verifying(epoch);
+        let nonce = u64::from_be_bytes(header.nonce.0);
+        let Hashimoto { mix_hash, value } = rows.hashimoto(&seal::seal_hash(header), nonce);
         if mix_hash != header.mix_hash {
             return Err(ConsensusError::MixHash { found: header.mix_hash, expected: mix_hash });
         }

@@ -1,8 +1,8 @@
 //! A search for a nonce: the work a mining thread does, slice by slice. It knows no thread and no clock.
 
 use super::{
-    algorithm::{Cache, Dataset, Hashimoto, hashimoto_full, hashimoto_light},
-    caches::Epochs,
+    algorithm::Hashimoto,
+    caches::{Epochs, Rows},
 };
 use atoll_primitives::{B64, B256, U256};
 use std::sync::Arc;
@@ -37,12 +37,6 @@ pub struct Solution {
     pub seal_hash: B256,
 }
 
-/// The rows of a job's epoch: all in memory, or computed as they are read.
-enum Rows {
-    Full(Arc<Dataset>),
-    Light(Arc<Cache>),
-}
-
 /// A job with its dataset at hand.
 pub struct Searcher {
     job: SearchJob,
@@ -53,10 +47,7 @@ impl SearchJob {
     /// Gets the dataset, building it if this is its epoch's first search: well under a second for a private
     /// chain. A dataset too large to hold is computed row by row from the cache, hundreds of times slower.
     pub fn searcher(&self) -> Searcher {
-        let rows = match self.epochs.dataset(self.epoch) {
-            Some(dataset) => Rows::Full(dataset),
-            None => Rows::Light(self.epochs.cache(self.epoch)),
-        };
+        let rows = self.epochs.for_mining(self.epoch);
         Searcher { job: self.clone(), rows }
     }
 }
@@ -70,10 +61,7 @@ impl Searcher {
     /// Tries `count` nonces from `start` on, wrapping; the first that is enough.
     pub fn search(&self, start: u64, count: u64) -> Option<Solution> {
         (0..count).map(|offset| start.wrapping_add(offset)).find_map(|nonce| {
-            let Hashimoto { mix_hash, value } = match &self.rows {
-                Rows::Full(dataset) => hashimoto_full(dataset, &self.job.seal_hash, nonce),
-                Rows::Light(cache) => hashimoto_light(cache, &self.job.seal_hash, nonce),
-            };
+            let Hashimoto { mix_hash, value } = self.rows.hashimoto(&self.job.seal_hash, nonce);
             let enough = U256::from_be_bytes(value.0) <= self.job.target;
             enough.then(|| Solution { nonce: nonce.into(), mix_hash, seal_hash: self.job.seal_hash })
         })

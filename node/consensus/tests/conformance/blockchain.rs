@@ -24,6 +24,14 @@ const EXECUTION: &[&str] = &[
     "TooMuchGasUsed",
     "BlockGasLimitReached",
     "SenderNotEOAorNoCASH",
+    // Its parent is a block that only execution refuses.
+    "UnknownParent",
+    "UNKNOWN_PARENT",
+    // Tests that name no exception; their faults are amounts of gas.
+    "unnamed: BlockWrongResetGas",
+    "unnamed: BlockWrongStoreClears",
+    "unnamed: BlockWrongStoreSetGas",
+    "unnamed: SimpleTxCosts20000",
 ];
 
 fn decode(block: &Value) -> Option<Block> {
@@ -54,7 +62,7 @@ fn run(file: &Value, slips: &mut BTreeMap<String, Vec<String>>, judged: &mut usi
             let invalid = exception.is_some() || block.get("blockHeader").is_none();
             let verdict = decode(block).map(|block| known.accept(&engine, block, seals));
             let slip = match (&verdict, invalid) {
-                (Some(Ok(())), true) => exception.unwrap_or_default(),
+                (Some(Ok(())), true) => exception.unwrap_or_else(|| format!("unnamed: {name}")),
                 (Some(Err(error)), false) => format!("refused: {error}"),
                 (None, false) => "refused: not decoded".to_owned(),
                 _ => continue,
@@ -83,7 +91,7 @@ fn blocks_are_accepted_and_refused_as_expected() {
             run(&json(&path), &mut slips, &mut judged);
         }
     }
-    slips.retain(|exception, _| exception.is_empty() || !EXECUTION.iter().any(|known| exception.contains(known)));
+    slips.retain(|exception, _| !EXECUTION.iter().any(|known| exception.contains(known)));
     for (exception, tests) in &slips {
         println!("{exception:?}: {} such as {:?}", tests.len(), &tests[..tests.len().min(5)]);
     }

@@ -3,13 +3,33 @@
 use crate::support::{Known, blocks, material};
 use atoll_consensus::{ConsensusError, Engine, engine};
 use atoll_primitives::{Block, ChainSpec};
+use serde_json::Value;
 use std::{fs, path::Path, sync::Arc};
 
+const FORK_KEYS: &[&str] = &[
+    "homesteadBlock",
+    "eip150Block",
+    "eip158Block",
+    "byzantiumBlock",
+    "constantinopleBlock",
+    "petersburgBlock",
+    "istanbulBlock",
+    "berlinBlock",
+    "londonBlock",
+];
+
 fn open(genesis: &Path) -> (Arc<ChainSpec>, Arc<dyn Engine>, Known) {
-    let text = fs::read_to_string(genesis).unwrap();
-    // besu's genesis spells some keys its own way and leaves out what geth requires.
-    let text = text.replace("\"chainID\"", "\"chainId\"").replace("\"networkID\"", "\"networkId\"");
-    let spec = Arc::new(ChainSpec::from_json(&text).unwrap());
+    // besu's genesis files spell some keys their own way, and name a fork without those it includes.
+    let text = fs::read_to_string(genesis).unwrap().replace("\"chainID\"", "\"chainId\"");
+    let mut value: Value = serde_json::from_str(&text).unwrap();
+    let config = value["config"].as_object_mut().unwrap();
+    config.remove("networkID");
+    let newest = FORK_KEYS.iter().rposition(|key| config.contains_key(*key)).unwrap_or(0);
+    let mut at = Value::Null;
+    for key in FORK_KEYS[..=newest].iter().rev() {
+        at = config.entry(*key).or_insert(at).clone();
+    }
+    let spec = Arc::new(ChainSpec::from_json(&value.to_string()).unwrap());
     let known = Known::genesis(Block { header: spec.genesis_header().header, ..Block::default() });
     (Arc::clone(&spec), engine(spec).unwrap(), known)
 }

@@ -1,1 +1,10 @@
-//! Tests of the whole room.
+//! Tests of the whole room, over both engines.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod crash;
+mod directory;
+mod harness;
+mod random;
+mod views;
+
+pub(crate) use harness::Rng;

@@ -176,6 +176,11 @@ impl Shared {
         Ok(self.side.read().contains(hash) || self.storage.header(hash)?.is_some())
     }
 
+    /// Number of the newest persisted block: what forks off below it is a deep reorganisation.
+    pub(crate) fn base_number(&self) -> u64 {
+        self.storage.base().number
+    }
+
     pub(crate) fn head_td(&self) -> U256 {
         let td = self.storage.total_difficulty(&self.storage.head().hash);
         // The head always has one; a failing disk shows in the import that follows.

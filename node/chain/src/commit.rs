@@ -42,6 +42,10 @@ impl Shared {
             let Some(block) = self.storage.block(hash)? else { return Ok(None) };
             Ok(self.prefers(td, block.header()).then_some((block, td)))
         };
+        // Mostly it is not: then there is no need to wait for the writer.
+        if better(&hash).map_err(failed)?.is_none() {
+            return Ok(Import::AlreadyKnown);
+        }
         let _writer = self.writer.lock();
         if self.stopped.load(Ordering::Acquire) {
             return Err(ImportError::Stopped);

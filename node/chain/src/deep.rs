@@ -37,7 +37,7 @@ impl Shared {
         let old_head = self.storage.head();
         tracing::warn!(fork = branch.fork_number, from = old_head.number, to = number, "deep reorganisation");
         let reverted = self.newest_canonical(branch.fork_number).map_err(failed)?;
-        self.switch(&branch)?;
+        self.switch(&branch).inspect_err(|error| self.condemn(&branch, error))?;
         let applied = branch.blocks.iter().rev().take(MAX_EVENT_BLOCKS as usize).rev();
         let applied: Result<Vec<_>, _> = applied.map(|hash| self.any_block(hash)).collect();
         self.announce(Reorg { reverted, applied: applied.map_err(failed)? }, td, origin).map_err(failed)?;
@@ -48,7 +48,7 @@ impl Shared {
     fn branch(&self, tip: B256, number: u64) -> Result<Branch, InternalError> {
         let (mut hash, mut number, mut blocks) = (tip, number, Vec::new());
         loop {
-            let at_hand = number >= self.storage.base_number() && self.storage.state_at(&hash)?.is_some();
+            let at_hand = number >= self.base_number() && self.storage.state_at(&hash)?.is_some();
             if at_hand || self.storage.canonical_hash(number)? == Some(hash) {
                 blocks.reverse();
                 return Ok(Branch { fork: hash, fork_number: number, blocks });
@@ -67,12 +67,12 @@ impl Shared {
         self.storage.block(hash)?.ok_or(InternalError::Missing { hash: *hash })
     }
 
-    /// Canonical blocks above `fork`, newest first, as many as an event lists.
+    /// The newest canonical blocks above `fork`, oldest first, as many as an event lists.
     fn newest_canonical(&self, fork: u64) -> Result<Vec<Arc<RecoveredBlock>>, InternalError> {
         let head = self.storage.head_number();
         let oldest = (fork + 1).max((head + 1).saturating_sub(MAX_EVENT_BLOCKS));
         let mut blocks = Vec::new();
-        for number in (oldest..=head).rev() {
+        for number in oldest..=head {
             let Some(hash) = self.storage.canonical_hash(number)? else { continue };
             blocks.push(self.any_block(&hash)?);
         }
@@ -82,7 +82,7 @@ impl Shared {
     fn switch(&self, branch: &Branch) -> Result<(), ImportError> {
         let Branch { fork, fork_number, blocks } = branch;
         let failed = |source: InternalError| internal(*fork_number, *fork, source);
-        if *fork_number >= self.storage.base_number() {
+        if *fork_number >= self.base_number() {
             self.replay(blocks, false)?;
             let tip = blocks.last().unwrap_or(fork);
             self.storage.set_head(tip).map_err(|error| failed(error.into()))?;
@@ -94,12 +94,25 @@ impl Shared {
                 tracing::error!(%error, "the preferred chain does not execute; returning to the old one");
                 self.rewind(*fork, *fork_number).map_err(|error| failed(error.into()))?;
                 self.replay(&old, true)?;
+                self.storage.flush_all().map_err(|error| failed(error.into()))?;
                 return Err(error);
             }
+            // At once, because the journal does not bring back blocks the tables knew from an earlier time.
+            self.storage.flush_all().map_err(|error| failed(error.into()))?;
         }
         let mut side = self.side.write();
         blocks.iter().for_each(|hash| side.remove(hash));
         Ok(())
+    }
+
+    /// After a block of the branch proved invalid: those above it are invalid too, and no longer worth keeping.
+    fn condemn(&self, branch: &Branch, error: &ImportError) {
+        let ImportError::Invalid { hash: bad, .. } = error else { return };
+        let mut side = self.side.write();
+        for hash in branch.blocks.iter().skip_while(|hash| *hash != bad) {
+            self.invalid.insert(*hash, ());
+            side.remove(hash);
+        }
     }
 
     fn canonical_above(&self, fork: u64) -> Result<Vec<B256>, InternalError> {
@@ -112,7 +125,7 @@ impl Shared {
 
     /// Makes an old canonical block the head again.
     fn rewind(&self, to: B256, number: u64) -> Result<(), StorageError> {
-        if number < self.storage.base_number() {
+        if number < self.base_number() {
             return self.storage.unwind(&to);
         }
         match self.storage.set_head(&to) {

@@ -34,7 +34,7 @@ pub struct HeadChange {
     pub head: Arc<SealedHeader>,
     /// Its total difficulty.
     pub td: U256,
-    /// Blocks that left the canonical chain, newest first; empty unless this is a reorganisation.
+    /// Blocks that left the canonical chain, oldest first; empty unless this is a reorganisation.
     pub reverted: Vec<Arc<RecoveredBlock>>,
     /// The receipts of each block of `reverted`.
     pub reverted_receipts: Vec<Arc<Vec<Receipt>>>,

@@ -17,7 +17,7 @@ impl Shared {
     /// The state a block starts from, with its trie; `None` if it is older than the base or was dropped.
     fn parent_state(&self, block: &RecoveredBlock) -> Result<Option<StateView>, StorageError> {
         let header = block.header();
-        if header.number.saturating_sub(1) < self.storage.base_number() {
+        if header.number.saturating_sub(1) < self.base_number() {
             return Ok(None);
         }
         self.storage.state_at(&header.parent_hash)

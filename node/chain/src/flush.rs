@@ -53,7 +53,7 @@ impl Flusher {
     /// Waits until the flush has caught up enough for one more block.
     pub(crate) fn wait_for_room(&self) -> Result<(), InternalError> {
         let mut state = self.signal.state.lock();
-        while self.storage.head_number().saturating_sub(self.storage.base_number()) > MAX_UNFLUSHED && !state.stop {
+        while self.unflushed() > MAX_UNFLUSHED && !state.stop {
             if state.failing {
                 return Err(InternalError::FlushFails);
             }
@@ -63,6 +63,10 @@ impl Flusher {
             self.signal.changed.wait_for(&mut state, Duration::from_millis(100));
         }
         Ok(())
+    }
+
+    fn unflushed(&self) -> u64 {
+        self.storage.head_number().saturating_sub(self.storage.base().number)
     }
 
     /// Stops the thread and waits for a flush under way.

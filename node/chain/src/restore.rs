@@ -15,7 +15,7 @@ use std::{
 const PROGRESS: Duration = Duration::from_secs(5);
 
 pub(crate) fn restore(shared: &Shared) -> Result<(), ChainError> {
-    let blocks = shared.storage.unexecuted()?;
+    let blocks = shared.storage.unexecuted();
     let total = blocks.len();
     if total > 0 {
         tracing::info!(blocks = total, "executing blocks that were not flushed before the last stop");

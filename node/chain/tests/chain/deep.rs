@@ -10,7 +10,8 @@ const DEPTH: u64 = 4;
 fn settled(blocks: usize) -> (Node, Vec<Block>) {
     let node = Node::with_depth(0, DEPTH);
     let mined = node.mine(blocks, 0);
-    node.wait_for_base(blocks as u64 - DEPTH - 1);
+    // A flush is due once twice the depth lies above the base.
+    node.wait_for_base(blocks as u64 + 1 - 2 * DEPTH);
     (node, mined)
 }
 
@@ -29,7 +30,7 @@ fn a_heavier_chain_from_below_the_base_wins() {
     assert_eq!(node.received(), U256::from(13));
     let change = next_head(&mut events);
     assert_eq!((change.reverted.len(), change.applied.len()), (12, 13));
-    assert_eq!(change.reverted[0].hash, hash(&ours[11]));
+    assert_eq!(change.reverted[11].hash, hash(&ours[11]));
     let storage = node.chain.storage();
     for block in &theirs {
         assert_eq!(storage.canonical_hash(block.header.number).unwrap(), Some(hash(block)));
@@ -95,4 +96,18 @@ fn it_survives_a_crash_afterwards() {
     drop(chain);
     let chain = open(dir.path(), &spec, DEPTH);
     assert_eq!((chain.head().number, chain.head().hash), head);
+}
+
+#[test]
+fn it_survives_a_crash_after_returning_to_a_chain_it_had_left() {
+    let (node, ours) = settled(12);
+    let (first, second) = (Node::new(0), Node::new(1));
+    node.chain.import_many(second.mine(13, 1), Origin::Sync).unwrap();
+    first.chain.import_many(ours, Origin::Sync).unwrap();
+    node.chain.import_many(first.mine(2, 0), Origin::Sync).unwrap();
+    assert_eq!(node.head(), first.head());
+    let Node { dir, spec, chain, .. } = node;
+    drop(chain);
+    let chain = open(dir.path(), &spec, DEPTH);
+    assert_eq!((chain.head().number, chain.head().hash), first.head());
 }

@@ -35,7 +35,7 @@ fn more_difficulty_wins_and_the_event_says_what_changed() {
     let change = next_head(&mut events);
     let reverted: Vec<_> = change.reverted.iter().map(|block| block.hash).collect();
     let applied: Vec<_> = change.applied.iter().map(|block| block.hash).collect();
-    assert_eq!(reverted, [hash(&ours[1]), hash(&ours[0])]);
+    assert_eq!(reverted, [hash(&ours[0]), hash(&ours[1])]);
     assert_eq!(applied, theirs.iter().map(hash).collect::<Vec<_>>());
     assert_eq!((change.reverted_receipts.len(), change.applied_receipts.len()), (2, 3));
     let storage = node.chain.storage();

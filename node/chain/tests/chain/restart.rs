@@ -33,7 +33,7 @@ fn after_an_orderly_stop_nothing_is_executed_again() {
     let Node { dir, spec, chain, .. } = node;
     drop(chain);
     let chain = open(dir.path(), &spec, 64);
-    assert_eq!(chain.storage().base_number(), 10);
+    assert_eq!(chain.storage().base().number, 10);
     assert_eq!((chain.head().number, chain.head().hash), head);
     assert_eq!(balance(&chain, &RECEIVER), U256::from(10));
 }

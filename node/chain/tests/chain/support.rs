@@ -199,8 +199,8 @@ impl Node {
     /// Waits until the flush thread has persisted this block.
     pub fn wait_for_base(&self, number: u64) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while self.chain.storage().base_number() < number {
-            assert!(Instant::now() < deadline, "base is {}", self.chain.storage().base_number());
+        while self.chain.storage().base().number < number {
+            assert!(Instant::now() < deadline, "base is {}", self.chain.storage().base().number);
             thread::sleep(Duration::from_millis(5));
         }
     }

@@ -8,7 +8,7 @@ fn both_prices_must_rise_by_a_tenth() {
     let world = World::new(1);
     let pool = world.pool();
     let first = add(&pool, sign(0, priced(0, 100, 10))).unwrap();
-    for (fee_cap, tip) in [(109, 11), (110, 10), (100, 10), (99, 99)] {
+    for (fee_cap, tip) in [(109, 11), (110, 10), (100, 20), (99, 99)] {
         let error = add(&pool, sign(0, priced(0, fee_cap, tip))).unwrap_err();
         assert_eq!(error.to_string(), "replacement transaction underpriced", "{fee_cap} {tip}");
         let PoolError::ReplacementUnderpriced { needed_fee_cap, needed_tip, .. } = error else { panic!("{error}") };

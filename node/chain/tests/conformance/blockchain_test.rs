@@ -139,6 +139,6 @@ fn hash(value: &Value) -> B256 {
 
 /// An error with its causes.
 fn explain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

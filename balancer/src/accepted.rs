@@ -89,7 +89,8 @@ impl Accepted {
     pub(crate) fn pending_nonce(&self, sender: &Address, answer: u64) -> u64 {
         let inner = self.0.lock();
         let Some(nonces) = inner.by_sender.get(sender) else { return answer };
-        let following = (answer..).zip(nonces.range(answer..)).take_while(|(expected, (nonce, _))| expected == *nonce);
+        let following =
+            (answer..=u64::MAX).zip(nonces.range(answer..)).take_while(|(expected, (nonce, _))| expected == *nonce);
         answer.saturating_add(following.count() as u64)
     }
 

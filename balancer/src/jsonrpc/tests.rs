@@ -45,7 +45,7 @@ fn rubbish_and_oversized_batches_are_refused() {
         assert_eq!(parse(json.as_bytes(), 10).err(), Some(RequestError::NotJsonRpc), "{json}");
     }
     assert_eq!(parse(b" []", 10).err(), Some(RequestError::EmptyBatch));
-    let calls = vec![r#"{"id":1,"method":"eth_chainId"}"#; 11].join(",");
+    let calls = [r#"{"id":1,"method":"eth_chainId"}"#; 11].join(",");
     assert_eq!(parse(format!("[{calls}]").as_bytes(), 10).err(), Some(RequestError::BatchTooLong { limit: 10 }));
     let deep = format!(r#"{{"id":1,"method":"x","params":{}"#, "[".repeat(100_000));
     assert_eq!(parse(deep.as_bytes(), 10).err(), Some(RequestError::NotJsonRpc));

@@ -1,0 +1,218 @@
+//! Nodes that die, hang, lag and come back; what a client sees meanwhile.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+use alloy_signer_local::PrivateKeySigner;
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use support::{Front, Node, eventually, healthy, request, transaction};
+
+/// The node that serves client "c" first, then the other.
+async fn by_role(front: &Front, a: Node, b: Node) -> (Node, Node) {
+    if front.node_of("c").await == a.script.name { (a, b) } else { (b, a) }
+}
+
+async fn pair(head: u64) -> (Front, Node, Node) {
+    let (a, b) = (Node::start("a", head), Node::start("b", head));
+    let front = Front::new(&[&a, &b]).await;
+    let (own, other) = by_role(&front, a, b).await;
+    (front, own, other)
+}
+
+#[tokio::test]
+async fn a_client_stays_with_its_node_and_clients_spread() {
+    let (front, own, _other) = pair(5).await;
+    for _ in 0..20 {
+        assert_eq!(front.node_of("c").await, own.script.name);
+    }
+    let mut names = std::collections::HashSet::new();
+    for session in 0..40 {
+        names.insert(front.node_of(&session.to_string()).await);
+    }
+    assert_eq!(names.len(), 2);
+}
+
+#[tokio::test]
+async fn reads_go_on_without_an_error_when_a_node_dies_and_it_serves_again_when_it_is_back() {
+    let (front, mut own, other) = pair(5).await;
+    own.kill();
+    for _ in 0..30 {
+        assert_eq!(front.node_of("c").await, other.script.name);
+    }
+    let status = front.until("the dead node is out", |status| healthy(status) == [other.url()]).await;
+    let out = status["nodes"].as_array().unwrap().iter().find(|node| node["healthy"] == false).unwrap();
+    assert!(out["reason"].is_string());
+    own.restart();
+    front.until("the node is back", |status| healthy(status).len() == 2).await;
+}
+
+#[tokio::test]
+async fn a_read_that_hangs_with_its_node_is_answered_by_the_other() {
+    let (front, own, other) = pair(5).await;
+    own.script.hang.store(true, Ordering::SeqCst);
+    assert_eq!(front.node_of("c").await, other.script.name);
+    own.script.hang.store(false, Ordering::SeqCst);
+    front.until("the node is back", |status| healthy(status).len() == 2).await;
+}
+
+#[tokio::test]
+async fn a_lagging_node_gets_nothing_until_it_has_caught_up() {
+    let (front, own, other) = pair(5).await;
+    other.set_head(105);
+    front.until("the laggard is out", |status| healthy(status) == [other.url()]).await;
+    assert_eq!(front.node_of("c").await, other.script.name);
+    own.set_head(104);
+    let status = front.until("it is back", |status| healthy(status).len() == 2).await;
+    assert_eq!(status["bestHead"], 105);
+}
+
+#[tokio::test]
+async fn what_was_read_once_is_never_unread_after_a_failover() {
+    let (front, mut own, other) = pair(9).await;
+    own.set_head(10);
+    assert_eq!(front.call("eth_blockNumber", json!([])).await["result"], "0xa");
+    own.kill();
+    let refused = front.call("eth_blockNumber", json!([])).await;
+    assert!(
+        refused["error"]["message"].as_str().unwrap().contains("nodes failed")
+            || refused["error"]["message"].as_str().unwrap().contains("already seen"),
+        "{refused}"
+    );
+    assert!(refused["result"].is_null());
+    let (status, _, behind) = front.send(&request(1, "eth_blockNumber", json!([])), "c").await;
+    assert_eq!(status, 503);
+    assert!(behind["error"]["message"].as_str().unwrap().contains("block 10"), "{behind}");
+    assert_eq!(
+        front.send(&request(1, "eth_blockNumber", json!([])), "new").await.2["result"],
+        "0x9",
+        "others see no harm"
+    );
+
+    let (answer, ()) = tokio::join!(front.call("eth_blockNumber", json!([])), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        other.set_head(10);
+    });
+    assert_eq!(answer["result"], "0xa", "it waited for the node to catch up");
+}
+
+#[tokio::test]
+async fn nodes_without_the_header_are_held_to_what_they_answered() {
+    let (a, b) = (Node::start("a", 9), Node::start("b", 9));
+    for node in [&a, &b] {
+        node.script.header.store(false, Ordering::SeqCst);
+    }
+    let front = Front::new(&[&a, &b]).await;
+    let (mut own, _other) = by_role(&front, a, b).await;
+    own.set_head(11);
+    assert_eq!(front.call("eth_blockNumber", json!([])).await["result"], "0xb");
+    own.kill();
+    assert!(front.call("eth_blockNumber", json!([])).await["result"].is_null());
+}
+
+#[tokio::test]
+async fn what_is_not_safe_to_repeat_is_not_repeated() {
+    let (front, mut own, other) = pair(5).await;
+    let body = request(1, "eth_sendTransaction", json!([{}]));
+    let sent = front.send(&body, "c");
+    let killed = async {
+        let script = std::sync::Arc::clone(&own.script);
+        eventually("the node works on it", move || script.asked("eth_sendTransaction") == 1).await;
+        own.kill();
+    };
+    let ((status, _, answer), ()) = tokio::join!(sent, killed);
+    assert_eq!(status, 502);
+    assert!(answer["error"]["message"].as_str().unwrap().contains("not safe to repeat"), "{answer}");
+    assert_eq!(other.script.asked("eth_sendTransaction"), 0);
+}
+
+#[tokio::test]
+async fn an_acknowledged_transaction_survives_its_node_and_nonces_never_go_back() {
+    let (front, mut own, mut other) = pair(5).await;
+    // The other node takes nothing for now: only the balancer's memory can keep the promise.
+    other.script.full.store(true, Ordering::SeqCst);
+    let signer = PrivateKeySigner::random();
+    let count = json!([signer.address(), "pending"]);
+    for nonce in 0..3 {
+        assert_eq!(front.call("eth_getTransactionCount", count.clone()).await["result"], format!("{nonce:#x}"));
+        let (raw, hash) = transaction(&signer, nonce);
+        assert_eq!(front.call("eth_sendRawTransaction", json!([raw])).await["result"], hash);
+    }
+    own.kill();
+    assert_eq!(front.call("eth_getTransactionCount", count.clone()).await["result"], "0x3");
+    assert_eq!(other.script.pool.lock().len(), 0, "that was the balancer's knowledge");
+
+    other.script.full.store(false, Ordering::SeqCst);
+    let script = std::sync::Arc::clone(&other.script);
+    eventually("the other node has all three", move || script.pool.lock().len() == 3).await;
+    own.restart();
+    let script = std::sync::Arc::clone(&own.script);
+    eventually("the restarted node has them back", move || script.pool.lock().len() == 3).await;
+
+    // Mined and buried, they are forgotten.
+    for node in [&mut own, &mut other] {
+        let pool = node.script.pool.lock().clone();
+        node.script.mined.lock().extend(pool.into_values().map(|hash| (hash, 6)));
+        node.set_head(30);
+    }
+    front.until("nothing is outstanding", |status| status["outstandingTransactions"] == 0).await;
+}
+
+#[tokio::test]
+async fn sending_a_transaction_again_is_a_success() {
+    let (front, _own, _other) = pair(5).await;
+    let (raw, hash) = transaction(&PrivateKeySigner::random(), 0);
+    for _ in 0..3 {
+        assert_eq!(front.call("eth_sendRawTransaction", json!([raw])).await["result"], hash);
+    }
+    let refused = front.call("eth_sendRawTransaction", json!(["0x01"])).await;
+    assert!(refused["error"].is_object(), "{refused}");
+}
+
+#[tokio::test]
+async fn a_filter_stays_with_its_node_and_dies_with_it() {
+    let (front, mut own, other) = pair(5).await;
+    let filter = front.call("eth_newBlockFilter", json!([])).await["result"].clone();
+    let other_client = request(1, "eth_getFilterChanges", json!([filter]));
+    for session in 0..10 {
+        let answer = front.send(&other_client, &session.to_string()).await.2;
+        assert_eq!(answer["result"], json!([own.script.name]), "whoever asks, the filter's node answers");
+    }
+    own.kill();
+    let dead = front.call("eth_getFilterChanges", json!([filter])).await;
+    assert_eq!((&dead["error"]["code"], &dead["error"]["message"]), (&json!(-32000), &json!("filter not found")));
+    let fresh = front.call("eth_newBlockFilter", json!([])).await["result"].clone();
+    assert_eq!(front.call("eth_getFilterChanges", json!([fresh])).await["result"], json!([other.script.name]));
+}
+
+#[tokio::test]
+async fn a_mixed_batch_is_split_and_comes_back_in_order() {
+    let (front, own, other) = pair(5).await;
+    let mut elsewhere = 0;
+    let filter = loop {
+        let answer = front.send(&request(1, "eth_newBlockFilter", json!([])), &elsewhere.to_string()).await;
+        if answer.1["x-atoll-node"].to_str().unwrap() == other.url() {
+            break answer.2["result"].clone();
+        }
+        elsewhere += 1;
+    };
+    let signer = PrivateKeySigner::random();
+    let (raw, hash) = transaction(&signer, 0);
+    let batch = json!([
+        {"jsonrpc": "2.0", "id": "x", "method": "eth_getFilterChanges", "params": [filter]},
+        {"jsonrpc": "2.0", "id": 7, "method": "web3_clientVersion"},
+        {"jsonrpc": "2.0", "id": 7, "method": "eth_sendRawTransaction", "params": [raw]},
+        {"jsonrpc": "2.0", "method": "web3_clientVersion"},
+        {"jsonrpc": "2.0", "id": null, "method": "eth_getFilterChanges", "params": ["0x2"]},
+    ]);
+    let answers = front.send(&batch, "c").await.2;
+    let answers = answers.as_array().unwrap();
+    assert_eq!((&answers[0]["id"], &answers[0]["result"]), (&json!("x"), &json!([other.script.name])));
+    assert_eq!((&answers[1]["id"], &answers[1]["result"]), (&json!(7), &json!(own.script.name)));
+    assert_eq!((&answers[2]["id"], &answers[2]["result"]), (&json!(7), &json!(hash)));
+    let plain = json!([request(1, "web3_clientVersion", json!([])), request(2, "eth_blockNumber", json!([]))]);
+    let answers: Vec<Value> = serde_json::from_value(front.send(&plain, "c").await.2).unwrap();
+    assert_eq!(answers.len(), 2, "plain batches pass through as they are");
+}

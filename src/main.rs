@@ -7,8 +7,10 @@ mod accounts;
 mod chain_files;
 mod cli;
 mod config_file;
+mod data_slots;
 mod genesis_command;
 mod genesis_template;
+mod health;
 mod logging;
 mod serve;
 mod shutdown;
@@ -57,6 +59,7 @@ fn run(cli: cli::Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         match command {
             Command::Up(args) => Ok(up::run(*args, cli.log).await?),
             Command::Status(args) => Ok(status::run(args).await?),
+            Command::Health(args) => Ok(health::run(&args.url).await?),
             service => serve::run(service, &cli.log).await,
         }
     });

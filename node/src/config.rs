@@ -79,8 +79,8 @@ pub struct PeerOptions {
     pub fixed: Vec<String>,
     /// Peer IDs that alone may connect; empty for all.
     pub allow: Vec<String>,
-    /// Pre-shared network key.
-    pub psk: Option<[u8; 32]>,
+    /// File with the pre-shared network key.
+    pub psk: Option<PathBuf>,
     /// Most peers.
     pub max: usize,
 }

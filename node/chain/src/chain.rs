@@ -207,7 +207,7 @@ impl Shared {
 }
 
 pub(crate) fn internal(number: u64, hash: B256, source: impl Into<InternalError>) -> ImportError {
-    ImportError::Internal { number, hash, source: source.into() }
+    ImportError::Internal { number, hash, source: Box::new(source.into()) }
 }
 
 /// Seconds since 1970.

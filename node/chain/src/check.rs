@@ -136,7 +136,7 @@ impl Shared {
         match error {
             ConsensusError::Future { timestamp, now } => ImportError::Future { hash, timestamp, now },
             error if error.is_fault() => invalid(number, hash, InvalidBlock::Consensus(error)),
-            error => internal(number, hash, crate::InternalError::Consensus(error)),
+            error => internal(number, hash, crate::InternalError::Consensus(Box::new(error))),
         }
     }
 

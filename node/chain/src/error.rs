@@ -48,7 +48,7 @@ pub enum ImportError {
         hash: B256,
         /// What failed.
         #[source]
-        source: InternalError,
+        source: Box<InternalError>,
     },
     /// The chain was shut down.
     #[error("the chain is shut down")]
@@ -104,10 +104,10 @@ pub enum InternalError {
     Storage(#[from] StorageError),
     /// A rule that cannot be judged.
     #[error("the consensus engine cannot judge it")]
-    Consensus(#[source] ConsensusError),
+    Consensus(#[source] Box<ConsensusError>),
     /// The state could not be read.
     #[error("execution failed")]
-    Execution(#[source] ExecutionError),
+    Execution(#[source] Box<ExecutionError>),
     /// A block that must be there is not.
     #[error("block {hash} is missing")]
     Missing {

@@ -69,6 +69,6 @@ fn failed(number: u64, hash: B256, error: ExecutionError) -> ImportError {
     if error.is_invalid_block() {
         invalid(number, hash, InvalidBlock::Execution(error))
     } else {
-        internal(number, hash, InternalError::Execution(error))
+        internal(number, hash, InternalError::Execution(Box::new(error)))
     }
 }

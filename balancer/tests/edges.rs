@@ -94,7 +94,7 @@ async fn a_web_socket_stays_with_its_node_and_is_closed_for_a_new_start_when_tha
     let front = Front::new(&[&a, &b]).await;
     let url = format!("ws://{}/", front.address);
     let (mut socket, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
-    let mut ask = async |socket: &mut tokio_tungstenite::WebSocketStream<_>, body: Value| {
+    let ask = async |socket: &mut tokio_tungstenite::WebSocketStream<_>, body: Value| {
         socket.send(Message::text(body.to_string())).await.unwrap();
         next_json(socket).await
     };

@@ -85,7 +85,8 @@ async fn attempt(target: &EthstatsTarget, source: &NodeSource, pace: Pace, wait:
                 return session.report(target.name(), source.clone(), pace).await;
             }
             Err(error @ SessionError::Refused) => return error,
-            Err(error) => failed = failed.or(Some(error)),
+            // The last is the plain connection: its reason is the one an operator can act on.
+            Err(error) => failed = Some(error),
         }
     }
     failed.unwrap_or(SessionError::Closed)

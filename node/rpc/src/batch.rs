@@ -2,6 +2,7 @@
 //!
 //! A hundred `eth_sendRawTransaction` in one batch reach the pool as one list, whose signatures it recovers in
 //! parallel. Anything that changes something waits for what stands before it, as a client expects.
+//! Parameters that do not parse are worded here too, as geth words them: jsonrpsee puts the reason into `data`.
 
 use crate::{RpcError, context::Node};
 use atoll_primitives::Bytes;
@@ -9,13 +10,15 @@ use futures::{StreamExt as _, stream};
 use jsonrpsee::{
     BatchResponseBuilder, MethodResponse, ResponsePayload,
     core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT},
-    types::Request,
+    types::{ErrorObjectOwned, Request},
 };
+use serde::Deserialize;
 use std::{future::Future, sync::Arc};
 
 /// Reads of one batch that run at the same time.
 const SIDE_BY_SIDE: usize = 8;
 const SEND_RAW: &str = "eth_sendRawTransaction";
+const INVALID_PARAMS: i32 = -32602;
 
 /// Wraps the service that calls single methods.
 #[derive(Clone)]
@@ -95,6 +98,36 @@ async fn send_all<'a>(node: &Arc<Node>, calls: Vec<Request<'a>>) -> Vec<MethodRe
     calls.into_iter().zip(answers).map(respond).collect()
 }
 
+/// The part of an answer that tells why parameters did not parse.
+#[derive(Deserialize)]
+struct Unparsed {
+    error: UnparsedError,
+}
+
+#[derive(Deserialize)]
+struct UnparsedError {
+    message: String,
+    data: Option<String>,
+}
+
+async fn call_one<'a, S>(inner: &S, request: Request<'a>) -> MethodResponse
+where
+    S: RpcServiceT<MethodResponse = MethodResponse>,
+{
+    let id = request.id.clone().into_owned();
+    let response = inner.call(request).await;
+    if response.as_error_code() != Some(INVALID_PARAMS) || !response.is_method_call() {
+        return response;
+    }
+    match serde_json::from_str::<Unparsed>(response.as_json().get()) {
+        Ok(Unparsed { error: UnparsedError { message, data: Some(reason) } }) if message == "Invalid params" => {
+            let message = format!("invalid argument: {reason}");
+            MethodResponse::error(id, ErrorObjectOwned::owned(INVALID_PARAMS, message, None::<()>))
+        }
+        _ => response,
+    }
+}
+
 impl<S> RpcServiceT for BatchService<S>
 where
     S: RpcServiceT<
@@ -111,7 +144,8 @@ where
     type BatchResponse = MethodResponse;
 
     fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        self.inner.call(request)
+        let inner = self.inner.clone();
+        async move { call_one(&inner, request).await }
     }
 
     fn notification<'a>(&self, notification: Notification<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
@@ -127,10 +161,10 @@ where
                 let responses = match run {
                     Run::RawTransactions(calls) => send_all(&node, calls).await,
                     Run::Reads(calls) => {
-                        let calls: Vec<_> = calls.into_iter().map(|call| inner.call(call)).collect();
+                        let calls: Vec<_> = calls.into_iter().map(|call| call_one(&inner, call)).collect();
                         stream::iter(calls).buffered(SIDE_BY_SIDE).collect().await
                     }
-                    Run::Alone(BatchEntry::Call(call)) => vec![inner.call(call).await],
+                    Run::Alone(BatchEntry::Call(call)) => vec![call_one(&inner, call).await],
                     Run::Alone(BatchEntry::Notification(notification)) => {
                         notified = true;
                         inner.notification(notification).await;

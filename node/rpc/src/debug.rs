@@ -5,6 +5,7 @@ use crate::{
     block_id::BlockView,
     context::{Json, Node, json},
     eth::call_env,
+    params::Hash,
 };
 use alloy_rlp::Encodable as _;
 use alloy_rpc_types_eth::{BlockId, BlockNumberOrTag, TransactionRequest};
@@ -25,7 +26,7 @@ pub(crate) trait DebugApi {
     #[method(name = "getRawReceipts")]
     async fn raw_receipts(&self, block: BlockId) -> Result<Vec<Bytes>, RpcError>;
     #[method(name = "getRawTransaction")]
-    async fn raw_transaction(&self, hash: B256) -> Result<Option<Bytes>, RpcError>;
+    async fn raw_transaction(&self, hash: Hash) -> Result<Option<Bytes>, RpcError>;
     #[method(name = "traceTransaction")]
     async fn trace_transaction(&self, hash: B256, options: Option<GethDebugTracingOptions>) -> Result<Json, RpcError>;
     #[method(name = "traceBlockByHash")]
@@ -73,7 +74,7 @@ fn trace_error(node: &Node, error: TraceError) -> RpcError {
     match error {
         TraceError::Timeout => RpcError::Timeout { after: node.config.call_timeout },
         TraceError::Call(error) => node.call_error(error),
-        error => RpcError::Trace(error),
+        error => RpcError::Trace(Box::new(error)),
     }
 }
 
@@ -111,8 +112,8 @@ impl DebugApiServer for Debug {
         self.0.blocking(work).await
     }
 
-    async fn raw_transaction(&self, hash: B256) -> Result<Option<Bytes>, RpcError> {
-        self.0.blocking(move |node| node.raw_transaction(&hash)).await
+    async fn raw_transaction(&self, hash: Hash) -> Result<Option<Bytes>, RpcError> {
+        self.0.blocking(move |node| node.raw_transaction(&hash.0)).await
     }
 
     async fn trace_transaction(&self, hash: B256, options: Option<GethDebugTracingOptions>) -> Result<Json, RpcError> {

@@ -61,7 +61,7 @@ pub enum RpcError {
     #[error("tx fee ({fee} wei) exceeds the configured cap ({cap} wei)")]
     FeeCap { fee: U256, cap: U256 },
     #[error(transparent)]
-    Pool(#[from] PoolError),
+    Pool(Box<PoolError>),
     #[error(
         "the transaction was added to the transaction pool but wasn't processed in {}s",
         waited.as_secs_f32()
@@ -73,9 +73,9 @@ pub enum RpcError {
     #[error("{0}")]
     Halted(String),
     #[error(transparent)]
-    Call(CallError),
+    Call(Box<CallError>),
     #[error(transparent)]
-    Trace(#[from] TraceError),
+    Trace(Box<TraceError>),
     #[error("execution aborted (timeout = {}s)", after.as_secs_f32())]
     Timeout { after: Duration },
     #[error("the node is busy: no slot became free in {}s", waited.as_secs_f32())]
@@ -98,9 +98,21 @@ pub enum RpcError {
     Control(#[from] ControlError),
 
     #[error("internal error: storage")]
-    Storage(#[from] StorageError),
+    Storage(#[source] Box<StorageError>),
     #[error("internal error: {0}")]
     Internal(&'static str),
+}
+
+impl From<PoolError> for RpcError {
+    fn from(error: PoolError) -> Self {
+        Self::Pool(Box::new(error))
+    }
+}
+
+impl From<StorageError> for RpcError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(Box::new(error))
+    }
 }
 
 impl RpcError {
@@ -141,7 +153,7 @@ impl From<RpcError> for ErrorObjectOwned {
     fn from(error: RpcError) -> Self {
         if let RpcError::Storage(source) = &error {
             // The client cannot act on it; the operator can.
-            tracing::error!(error = source as &dyn std::error::Error, "storage failed under a JSON-RPC call");
+            tracing::error!(error = &**source as &dyn std::error::Error, "storage failed under a JSON-RPC call");
         }
         Self::owned(error.code(), error.to_string(), error.data())
     }

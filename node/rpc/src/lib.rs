@@ -21,6 +21,7 @@ mod logs;
 mod miner;
 mod modules;
 mod net;
+mod params;
 mod pubsub;
 mod render;
 mod revert;

@@ -72,7 +72,7 @@ impl Node {
             CallError::Reverted { output } => RpcError::Reverted { data: output },
             CallError::Halted(reason) => RpcError::Halted(reason.to_string()),
             CallError::Timeout => RpcError::Timeout { after: self.config.call_timeout },
-            error => RpcError::Call(error),
+            error => RpcError::Call(Box::new(error)),
         }
     }
 }

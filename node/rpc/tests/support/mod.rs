@@ -1,0 +1,134 @@
+//! A node for tests: a real chain in a temporary directory, a real pool, a real server on a free port. Only the
+//! wiring's answers (peers, miner) are fixed here.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "each test binary uses a part")]
+
+use atoll_chain::{Chain, ChainOptions};
+use atoll_primitives::{Address, Bytes, ChainSpec, U256};
+use atoll_rpc::{
+    ControlError, Namespace, NodeControl, NodeInfo, PeerInfo, PendingBlock, RpcConfig, RpcContext, RpcServerHandle,
+    SyncProgress, serve,
+};
+use atoll_storage::{Storage, StorageOptions};
+use atoll_txpool::{PoolConfig, TxPool};
+use serde_json::{Value, json};
+use std::{net::SocketAddr, sync::Arc};
+
+/// A node without network and miner.
+pub struct Alone;
+
+impl NodeControl for Alone {
+    fn peer_count(&self) -> usize {
+        0
+    }
+    fn peers(&self) -> Vec<PeerInfo> {
+        Vec::new()
+    }
+    fn add_peer(&self, address: &str) -> Result<(), ControlError> {
+        Err(ControlError::PeerAddress(address.to_owned()))
+    }
+    fn node_info(&self) -> NodeInfo {
+        NodeInfo::default()
+    }
+    fn listening(&self) -> bool {
+        true
+    }
+    fn syncing(&self) -> Option<SyncProgress> {
+        None
+    }
+    fn ready(&self) -> bool {
+        false
+    }
+    fn mining(&self) -> bool {
+        false
+    }
+    fn hashrate(&self) -> u64 {
+        0
+    }
+    fn coinbase(&self) -> Option<Address> {
+        None
+    }
+    fn start_mining(&self) -> Result<(), ControlError> {
+        Err(ControlError::Unavailable("the miner"))
+    }
+    fn stop_mining(&self) -> Result<(), ControlError> {
+        Err(ControlError::Unavailable("the miner"))
+    }
+    fn set_coinbase(&self, _: Address) -> Result<(), ControlError> {
+        Err(ControlError::Unavailable("the miner"))
+    }
+    fn set_gas_price(&self, _: U256) -> Result<(), ControlError> {
+        Err(ControlError::Unavailable("the miner"))
+    }
+    fn set_gas_limit(&self, _: u64) -> Result<(), ControlError> {
+        Err(ControlError::Unavailable("the miner"))
+    }
+    fn set_extra(&self, _: Bytes) -> Result<(), ControlError> {
+        Err(ControlError::Unavailable("the miner"))
+    }
+    fn pending_block(&self) -> Option<PendingBlock> {
+        None
+    }
+}
+
+/// A running node.
+pub struct TestNode {
+    pub chain: Chain,
+    pub pool: TxPool,
+    pub server: RpcServerHandle,
+    http: reqwest::Client,
+    _dir: tempfile::TempDir,
+}
+
+/// Every namespace on a free port.
+pub fn config() -> RpcConfig {
+    use Namespace::{Admin, Debug, Eth, Miner, Net, Txpool, Web3};
+    RpcConfig {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        namespaces: vec![Eth, Net, Web3, Txpool, Debug, Admin, Miner],
+        ..RpcConfig::default()
+    }
+}
+
+impl TestNode {
+    /// Over this genesis file; seals are not checked.
+    pub async fn start(genesis: &str, config: RpcConfig) -> Self {
+        let spec = Arc::new(ChainSpec::from_json(genesis).unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::open(dir.path(), &spec, StorageOptions::default()).unwrap();
+        let engine = atoll_consensus::engine(spec.clone()).unwrap();
+        let chain = Chain::open(spec.clone(), storage.clone(), engine, ChainOptions { verify_seals: false }).unwrap();
+        let pool = TxPool::new(spec.clone(), storage, PoolConfig::default());
+        let context = RpcContext {
+            chain: chain.clone(),
+            pool: pool.clone(),
+            spec,
+            control: Arc::new(Alone),
+            client_version: "Atoll/test".to_owned(),
+        };
+        let server = serve(config, context).await.unwrap();
+        Self { chain, pool, server, http: reqwest::Client::new(), _dir: dir }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.local_addr)
+    }
+
+    /// The whole answer to this body.
+    pub async fn post(&self, body: String) -> Value {
+        let request = self.http.post(self.url()).header("content-type", "application/json").body(body);
+        let response = request.send().await.unwrap();
+        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+    }
+
+    /// The whole answer to one call.
+    pub async fn call(&self, method: &str, params: Value) -> Value {
+        self.post(json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string()).await
+    }
+
+    /// The result of one call that must succeed.
+    pub async fn ok(&self, method: &str, params: Value) -> Value {
+        let mut answer = self.call(method, params).await;
+        assert!(answer.get("error").is_none(), "{method}: {answer}");
+        answer["result"].take()
+    }
+}

@@ -224,7 +224,7 @@ pub fn execute_block(
     for (index, (tx, sender)) in block.transactions().enumerate() {
         run.transact(tx, sender).map_err(|error| match error {
             BuildError::Transaction(source) => {
-                ExecutionError::Transaction { block: number, index, hash: *tx.tx_hash(), source }
+                ExecutionError::Transaction { block: number, index, hash: *tx.tx_hash(), source: Box::new(source) }
             }
             BuildError::Execution(error) => error,
         })?;

@@ -19,7 +19,7 @@ pub enum ExecutionError {
         /// Its hash.
         hash: B256,
         /// The rule it breaks.
-        source: TxError,
+        source: Box<TxError>,
     },
     /// The header lacks a field that its fork requires for execution.
     #[error("header {block} lacks `{field}`, required since {since}")]

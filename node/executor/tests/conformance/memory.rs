@@ -60,7 +60,7 @@ impl MemoryState {
         alloy_trie::root::state_root_unhashed(self.accounts.iter().map(|(address, entry)| {
             let Account { nonce, balance, code_hash } = entry.account;
             let storage_root = storage_root(entry.slots.clone());
-            (*address, alloy_trie::TrieAccount { nonce, balance, storage_root, code_hash, ..Default::default() })
+            (*address, alloy_trie::TrieAccount { nonce, balance, storage_root, code_hash })
         }))
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Failures printed in full; the rest are counted.
+/// Failures printed in full; the rest are counted by file.
 const SHOWN: usize = 60;
 
 /// How many cases of a file passed, and what failed.
@@ -42,6 +42,9 @@ pub fn run(folder: &str, run_file: fn(&str, &str) -> Tally) {
     println!("{folder}: {} files, {passed} passed, {} failed", files.len(), failures.len());
     for failure in failures.iter().take(SHOWN) {
         println!("  {failure}");
+    }
+    for (path, tally) in files.iter().zip(&tallies).filter(|(_, tally)| !tally.failures.is_empty()) {
+        println!("  {} failed in {}", tally.failures.len(), path.display());
     }
     assert!(failures.is_empty(), "{} of {} cases failed", failures.len(), passed + failures.len());
 }

@@ -49,9 +49,12 @@ enum Request {
 
 impl Session {
     /// Connects and says hello.
-    pub(super) async fn open(url: &str, target: &EthstatsTarget, identity: &NodeIdentity) -> Result<Self, SessionError> {
-        let limits =
-            WebSocketConfig::default().max_message_size(Some(MAX_INCOMING)).max_frame_size(Some(MAX_INCOMING));
+    pub(super) async fn open(
+        url: &str,
+        target: &EthstatsTarget,
+        identity: &NodeIdentity,
+    ) -> Result<Self, SessionError> {
+        let limits = WebSocketConfig::default().max_message_size(Some(MAX_INCOMING)).max_frame_size(Some(MAX_INCOMING));
         let connecting = connect_async_with_config(url, Some(limits), true);
         let (socket, _) = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
             .await

@@ -20,7 +20,10 @@ fn targets_are_read_as_geth_and_besu_write_them() {
     ];
     for (text, name, secret, urls) in cases {
         let target: EthstatsTarget = text.parse().unwrap();
-        assert_eq!((target.name(), target.secret(), target.urls()), (name, secret, &urls.iter().map(|u| (*u).to_owned()).collect::<Vec<_>>()[..]));
+        assert_eq!(
+            (target.name(), target.secret(), target.urls()),
+            (name, secret, &urls.iter().map(|u| (*u).to_owned()).collect::<Vec<_>>()[..])
+        );
         assert!(secret.is_empty() || !format!("{target:?}").contains("p@ss"), "the secret is never printed");
     }
     for wrong in ["", "a", "a:s", "@h:1", "a:s@", "a:s@http://h:1", "a:s@h:99999"] {
@@ -73,7 +76,10 @@ async fn it_reports_answers_history_and_comes_back_after_the_server_went() {
     let (mut server, hello) = welcome(&listener).await;
     assert_eq!((&hello["id"], &hello["secret"], &hello["info"]["net"]), (&json!("n"), &json!("s"), &json!("7")));
     let ping = heard(&mut server, "node-ping").await;
-    server.send(Message::text(json!({"emit": ["node-pong", {"clientTime": ping["clientTime"]}]}).to_string())).await.unwrap();
+    server
+        .send(Message::text(json!({"emit": ["node-pong", {"clientTime": ping["clientTime"]}]}).to_string()))
+        .await
+        .unwrap();
     assert_eq!(heard(&mut server, "block").await["block"]["number"], 3);
     assert_eq!(heard(&mut server, "stats").await["stats"]["peers"], 2);
     assert!(heard(&mut server, "latency").await["latency"].as_str().unwrap().parse::<u64>().is_ok());

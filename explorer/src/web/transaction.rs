@@ -125,9 +125,9 @@ fn facts(transaction: &Transaction) -> Vec<(&'static str, String)> {
     facts.push(("Gas used", gas));
     let paid = transaction.receipt.as_ref().and_then(|receipt| receipt.effective_gas_price);
     facts.extend(paid.or(transaction.gas_price).map(|price| ("Gas price", gwei(price))));
-    facts.extend(transaction.max_fee_per_gas.map(|fee| ("Most fee per gas", gwei(fee))));
-    facts.extend(transaction.max_priority_fee_per_gas.map(|tip| ("Most tip per gas", gwei(tip))));
-    facts.extend(transaction.max_fee_per_blob_gas.map(|fee| ("Most fee per blob gas", gwei(fee))));
+    facts.extend(transaction.max_fee_per_gas.map(|fee| ("Max fee per gas", gwei(fee))));
+    facts.extend(transaction.max_priority_fee_per_gas.map(|tip| ("Max priority fee per gas", gwei(tip))));
+    facts.extend(transaction.max_fee_per_blob_gas.map(|fee| ("Max fee per blob gas", gwei(fee))));
     facts.push(("Nonce", format::grouped(transaction.nonce)));
     let kind = transaction.kind.unwrap_or(0);
     let name = match kind {

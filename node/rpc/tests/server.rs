@@ -6,7 +6,7 @@ mod support;
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use support::{TestNode, config};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// Key 1: its address holds all the ether of the test chain.
 const KEY: &str = "0x0000000000000000000000000000000000000000000000000000000000000001";
@@ -76,6 +76,10 @@ async fn errors_have_the_codes_clients_know() {
     let reverting = json!([{"data": "0x60006000fd"}, "latest"]);
     let answer = node.call("eth_call", reverting).await;
     assert_eq!(answer["error"], json!({"code": 3, "message": "execution reverted", "data": "0x"}));
+    // JUMPDEST PUSH1 0 JUMP
+    let endless = json!([{"data": "0x5b600056", "gas": "0x20000"}, "latest"]);
+    let answer = node.call("eth_call", endless).await;
+    assert_eq!(answer["error"], json!({"code": -32000, "message": "out of gas"}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,6 +143,15 @@ async fn a_gathered_batch_of_raw_transactions_answers_one_by_one() {
     assert_eq!(again["error"], json!({"code": -32000, "message": "already known"}));
 }
 
+/// The next message that is not one of the server's pings.
+async fn next_text(socket: &mut (impl futures::Stream<Item = Result<Message, Error>> + Unpin)) -> Value {
+    loop {
+        if let Message::Text(text) = socket.next().await.unwrap().unwrap() {
+            return serde_json::from_str(&text).unwrap();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pending_transactions_reach_filters_and_subscribers() {
     let node = with_accounts().await;
@@ -147,10 +160,9 @@ async fn pending_transactions_reach_filters_and_subscribers() {
     let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
     let request = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newPendingTransactions"]});
     socket.send(Message::text(request.to_string())).await.unwrap();
-    let read = |message: Message| serde_json::from_str::<Value>(message.to_text().unwrap()).unwrap();
-    let accepted = read(socket.next().await.unwrap().unwrap());
+    let accepted = next_text(&mut socket).await;
     let hash = node.ok("eth_sendTransaction", json!([{"from": SENDER, "to": SENDER}])).await;
-    let heard = read(socket.next().await.unwrap().unwrap());
+    let heard = next_text(&mut socket).await;
     assert_eq!(heard["method"], "eth_subscription");
     assert_eq!(heard["params"], json!({"subscription": accepted["result"], "result": hash}));
     loop {

@@ -7,7 +7,7 @@ use alloy_rpc_types_eth::{
 };
 use atoll_executor::{CallEnv, CallError, CallLimits, CallResult, StateDb, call, create_access_list, estimate_gas};
 use atoll_primitives::{Bytes, StateChanges, U256};
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 impl Node {
     pub(crate) fn call_limits(&self) -> CallLimits {
@@ -32,7 +32,7 @@ impl Node {
         match outcome.map_err(|error| self.call_error(error))?.result {
             CallResult::Success { output, .. } => Ok(output),
             CallResult::Revert { output } => Err(RpcError::Reverted { data: output }),
-            CallResult::Halt(reason) => Err(RpcError::Halted(reason.to_string())),
+            CallResult::Halt(reason) => Err(RpcError::Halted(halted(&reason))),
         }
     }
 
@@ -62,7 +62,7 @@ impl Node {
         let error = match outcome.result {
             CallResult::Success { .. } => None,
             CallResult::Revert { .. } => Some("execution reverted".to_owned()),
-            CallResult::Halt(reason) => Some(reason.to_string()),
+            CallResult::Halt(reason) => Some(halted(&reason)),
         };
         Ok(AccessListResult { access_list: outcome.access_list, gas_used: U256::from(outcome.gas_used), error })
     }
@@ -70,11 +70,30 @@ impl Node {
     pub(crate) fn call_error(&self, error: CallError) -> RpcError {
         match error {
             CallError::Reverted { output } => RpcError::Reverted { data: output },
-            CallError::Halted(reason) => RpcError::Halted(reason.to_string()),
+            CallError::Halted(reason) => RpcError::Halted(halted(&reason)),
             CallError::Timeout => RpcError::Timeout { after: self.config.call_timeout },
             error => RpcError::Call(Box::new(error)),
         }
     }
+}
+
+/// A failure of the EVM in geth's words; the EVM's own where geth has none.
+fn halted(reason: &(impl fmt::Debug + fmt::Display)) -> String {
+    // The variants are revm's, which this room does not depend on; their names are stable.
+    let name = format!("{reason:?}");
+    let known = match name.split('(').next().unwrap_or_default() {
+        "OutOfGas" => "out of gas",
+        "OpcodeNotFound" | "NotActivated" => "invalid opcode",
+        "InvalidFEOpcode" => "invalid opcode: INVALID",
+        "StateChangeDuringStaticCall" | "CallNotAllowedInsideStatic" => "write protection",
+        "CallTooDeep" => "max call depth exceeded",
+        "CreateCollision" => "contract address collision",
+        "CreateContractSizeLimit" => "max code size exceeded",
+        "CreateContractStartingWithEF" => "invalid code: must not begin with 0xef",
+        "OutOfOffset" => "return data out of bounds",
+        _ => return reason.to_string(),
+    };
+    known.to_owned()
 }
 
 /// The environment of a call on this state. What the pending block changes goes in as overrides below the

@@ -52,6 +52,8 @@ pub async fn supervise(plan: ProcessPlan, mut child: Child, stop: CancellationTo
     let mut wait = FIRST_WAIT;
     loop {
         let started = Instant::now();
+        // Waiting for a child closes its standard input, which would tell it that we are gone: the pipe is kept here.
+        let _open = child.stdin.take();
         on_pid(&plan.name, child.id());
         tokio::select! {
             status = child.wait() => {

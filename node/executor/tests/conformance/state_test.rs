@@ -38,9 +38,11 @@ pub fn run_file(name: &str, text: &str) -> Tally {
 fn run_case(spec: &ChainSpec, pre: &MemoryState, test: &Value, post: &Value) -> Result<(), String> {
     let header = header(spec, &test["env"]);
     let refused = post.get("expectException").is_some();
-    // A miner without a reward is still touched, which showed before EIP-158.
+    // A miner without a reward is still touched, which showed before EIP-158. The suites disagree on whether a
+    // block whose only transaction was refused has a miner: for execution-spec-tests it has none.
+    let miner = !(refused && test["_info"].get("fixture-format").is_some());
     let reward = [(header.beneficiary, U256::ZERO)];
-    let reward = if refused { &reward[..0] } else { &reward[..] };
+    let reward = if miner { &reward[..] } else { &[] };
     let (verdict, output) = match transaction(&test["transaction"], post) {
         Ok((tx, sender)) => {
             let run = execute_transaction(spec, pre.clone(), &header, &tx, sender, reward);
@@ -48,7 +50,13 @@ fn run_case(spec: &ChainSpec, pre: &MemoryState, test: &Value, post: &Value) -> 
             (verdict.map_err(|error| error.to_string()), output)
         }
         // What cannot be decoded is refused before any state is seen.
-        Err(reason) if refused => return check_root(pre, post).map_err(|error| format!("{error} ({reason})")),
+        Err(reason) if refused => {
+            let mut after = pre.clone();
+            if miner && spec.hardfork(&header) < Hardfork::SpuriousDragon {
+                after.accounts.entry(header.beneficiary).or_default();
+            }
+            return check_root(&after, post).map_err(|error| format!("{error} ({reason})"));
+        }
         Err(reason) => return Err(reason),
     };
     match verdict {

@@ -137,7 +137,7 @@ impl World {
 pub fn spec() -> ChainSpec {
     let (a, b) = (address(0), address(1));
     ChainSpec::from_json(&format!(
-        r#"{{"config":{{"chainId":7,"ethash":{{}},"londonBlock":0}},"difficulty":"0x1","gasLimit":"0x1c9c380",
+        r#"{{"config":{{"chainId":7,"ethash":{{}}}},"difficulty":"0x1","gasLimit":"0x1c9c380",
         "alloc":{{"{a}":{{"balance":"0x64"}},"{b}":{{"balance":"0x1","code":"0x6001","storage":{{
         "0x0000000000000000000000000000000000000000000000000000000000000001":
         "0x0000000000000000000000000000000000000000000000000000000000000005"}}}}}}}}"#

@@ -4,7 +4,7 @@ import { ethers } from "ethers";
 import { check, compileToken } from "./token.mjs";
 
 const [http, ws, key] = process.argv.slice(2);
-const provider = new ethers.JsonRpcProvider(http, undefined, { pollingInterval: 200 });
+const provider = new ethers.JsonRpcProvider(http, undefined, { pollingInterval: 200, cacheTimeout: -1 });
 const socket = new ethers.WebSocketProvider(ws);
 const wallet = new ethers.Wallet(key, provider);
 const { abi, bytecode } = compileToken();

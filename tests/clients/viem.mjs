@@ -40,7 +40,7 @@ const eip2930 = await wallet.sendTransaction({ to, value: 1n, gasPrice: parseGwe
 check((await reader.waitForTransactionReceipt({ hash: eip2930 })).type === "eip2930", "access list transaction");
 const authority = privateKeyToAccount(generatePrivateKey());
 const authorization = await wallet.signAuthorization({ account: authority, contractAddress });
-const eip7702 = await wallet.sendTransaction({ to: authority.address, authorizationList: [authorization] });
+const eip7702 = await wallet.sendTransaction({ to: authority.address, data: "0x18160ddd", authorizationList: [authorization] });
 check((await reader.waitForTransactionReceipt({ hash: eip7702 })).status === "success", "EIP-7702 transaction");
 check((await reader.getCode({ address: authority.address }))?.startsWith("0xef0100"), "delegation designator is code");
 const access = await reader.createAccessList({ account: account.address, to: contractAddress, data: "0x18160ddd" });

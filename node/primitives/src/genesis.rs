@@ -29,6 +29,7 @@ pub fn storage_root(slots: impl IntoIterator<Item = (U256, U256)>) -> B256 {
 }
 
 /// State root of the allocation.
+#[allow(clippy::needless_update, reason = "with some features of alloy-trie an account has one field more")]
 pub fn genesis_state_root(genesis: &Genesis) -> B256 {
     alloy_trie::root::state_root_unhashed(genesis_accounts(genesis).map(|(address, account, _, slots)| {
         let storage_root = storage_root(slots);

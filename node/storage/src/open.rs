@@ -5,7 +5,7 @@ use crate::{
     base::Base,
     memory::Memory,
     restore::Journal,
-    segment::{KIND_BLOCK, Position, Segments, encode_block},
+    segment::{KIND_BLOCK, Position, SEGMENT_BYTES, Segments, encode_block},
     storage::{Caches, Inner, decode_header},
     tables::{self, encode_account, encode_value},
     trie::{self, NodeSource},
@@ -45,7 +45,8 @@ impl Storage {
         let base = decode_header(base_hash, &rlp.ok_or_else(|| StorageError::corrupt("the base has no header"))?)?;
         let mut journal = Journal::default();
         let start = Position::decode(&meta(&kv, tables::META_JOURNAL)?)?;
-        let segments = Segments::open(&segments, start, &mut |record| journal.take_in(record, &kv, &base.hash))?;
+        let segments =
+            Segments::open(&segments, start, SEGMENT_BYTES, &mut |record| journal.take_in(record, &kv, &base.hash))?;
         tracing::info!(base = base.number, journaled = journal.len(), engine = %options.engine, "opened the chain");
         let inner = Inner {
             genesis_hash: genesis.hash,
@@ -108,7 +109,7 @@ fn create(kv: &Kv, segments: &Path, spec: &ChainSpec, genesis: &SealedHeader) ->
     let block = RecoveredBlock { hash: genesis.hash, block, senders: Vec::new() };
     // Whatever a first start left here that died before its batch was written is overwritten by none and read by
     // none: the journal begins behind it.
-    let segments = Segments::open(segments, Position { segment: 0, offset: 0 }, &mut |_| Ok(()))?;
+    let segments = Segments::open(segments, Position { segment: 0, offset: 0 }, SEGMENT_BYTES, &mut |_| Ok(()))?;
     let mut tail = segments.tail();
     let position = tail.append(KIND_BLOCK, &encode_block(&block, &genesis.difficulty, &[]))?;
     tail.sync()?;

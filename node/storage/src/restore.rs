@@ -27,7 +27,7 @@ impl Journal {
         let Scanned { kind, payload, position } = record;
         match kind {
             KIND_BLOCK => {
-                let block = decode_block(&payload)?.block;
+                let block = decode_block(&payload)?;
                 let parent = block.header().parent_hash;
                 let connected = parent == *base || self.positions.contains_key(&parent);
                 let repeated = self.positions.contains_key(&block.hash);

@@ -7,7 +7,7 @@ use crate::{
     layer::Layer,
     memory::Memory,
     restore::Journal,
-    segment::{BlockRecord, KIND_BLOCK, Position, Segments, decode_block, decode_receipts},
+    segment::{KIND_BLOCK, Position, Segments, decode_block, decode_receipts},
     tables,
 };
 use alloy_rlp::Decodable;
@@ -203,7 +203,7 @@ impl Storage {
             return Ok(Some(block));
         }
         let Some(payload) = self.record(hash)? else { return Ok(None) };
-        let BlockRecord { block, .. } = decode_block(&payload)?;
+        let block = decode_block(&payload)?;
         if block.hash != *hash {
             return Err(StorageError::corrupt(format!("the record of block {hash} holds block {}", block.hash)));
         }

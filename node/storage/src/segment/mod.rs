@@ -7,7 +7,7 @@
 mod record;
 mod scan;
 
-pub(crate) use record::{BlockRecord, KIND_BLOCK, KIND_HEAD, decode_block, decode_receipts, encode_block};
+pub(crate) use record::{KIND_BLOCK, KIND_HEAD, decode_block, decode_receipts, encode_block};
 
 use crate::StorageError;
 use parking_lot::{Mutex, MutexGuard};
@@ -21,7 +21,7 @@ use std::{
 };
 
 /// A new segment starts once one has reached this many bytes.
-const SEGMENT_BYTES: u64 = 64 << 20;
+pub(crate) const SEGMENT_BYTES: u64 = 64 << 20;
 /// No record is longer: a length beyond it is damage. Blocks are bounded by gas far below it.
 pub(crate) const MAX_RECORD_BYTES: usize = 512 << 20;
 /// Bytes before the kind: length and checksum.
@@ -70,6 +70,7 @@ pub(crate) struct Tail {
     dir: PathBuf,
     file: File,
     end: Position,
+    segment_bytes: u64,
     synced_to: u64,
     synced_at: Instant,
 }
@@ -77,16 +78,19 @@ pub(crate) struct Tail {
 impl Segments {
     /// Opens the segments in `dir` and hands every sound record from `journal` on to `visit`.
     ///
+    /// `segment_bytes` is the size at which a segment is full, [`SEGMENT_BYTES`] outside of tests.
     /// A torn last record is cut off with a warning. After damage within an older segment, its rest is skipped.
     pub fn open(
         dir: &Path,
         journal: Position,
+        segment_bytes: u64,
         visit: &mut dyn FnMut(Scanned) -> Result<(), StorageError>,
     ) -> Result<Self, StorageError> {
         fs::create_dir_all(dir).map_err(|source| StorageError::io(dir, source))?;
         let end = scan::scan(dir, journal, visit)?;
         let file = open_segment(dir, end.segment)?;
-        let tail = Tail { dir: dir.to_owned(), file, end, synced_to: end.offset, synced_at: Instant::now() };
+        let tail =
+            Tail { dir: dir.to_owned(), file, end, segment_bytes, synced_to: end.offset, synced_at: Instant::now() };
         Ok(Self { dir: dir.to_owned(), tail: Mutex::new(tail), open: Cache::new(OPEN_SEGMENTS) })
     }
 
@@ -118,7 +122,7 @@ impl Tail {
 
     /// Writes a record. When this returns the operating system has it: the process may be killed.
     pub fn append(&mut self, kind: u8, payload: &[u8]) -> Result<Position, StorageError> {
-        if self.end.offset >= SEGMENT_BYTES {
+        if self.end.offset >= self.segment_bytes {
             self.rotate()?;
         }
         let mut hasher = crc32fast::Hasher::new();
@@ -178,3 +182,6 @@ fn open_segment(dir: &Path, segment: u32) -> Result<File, StorageError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,12 +16,6 @@ pub(crate) const KIND_BLOCK: u8 = 1;
 /// The hash of the block that became the head.
 pub(crate) const KIND_HEAD: u8 = 2;
 
-/// A record's block.
-pub(crate) struct BlockRecord {
-    pub block: RecoveredBlock,
-    pub total_difficulty: U256,
-}
-
 pub(crate) fn encode_block(block: &RecoveredBlock, total_difficulty: &U256, receipts: &[Receipt]) -> Vec<u8> {
     let senders: Vec<u8> = block.senders.iter().flat_map(|sender| sender.0.0).collect();
     let mut rows = Vec::new();
@@ -42,8 +36,8 @@ pub(crate) fn encode_block(block: &RecoveredBlock, total_difficulty: &U256, rece
     out
 }
 
-pub(crate) fn decode_block(payload: &[u8]) -> Result<BlockRecord, StorageError> {
-    let decode = || -> alloy_rlp::Result<BlockRecord> {
+pub(crate) fn decode_block(payload: &[u8]) -> Result<RecoveredBlock, StorageError> {
+    let decode = || -> alloy_rlp::Result<RecoveredBlock> {
         let mut bytes = open_list(&mut &*payload)?;
         let block = Block::decode(&mut bytes)?;
         let senders = RlpHeader::decode_bytes(&mut bytes, false)?;
@@ -51,9 +45,8 @@ pub(crate) fn decode_block(payload: &[u8]) -> Result<BlockRecord, StorageError> 
             return Err(alloy_rlp::Error::Custom("as many senders as transactions are needed"));
         }
         let senders = senders.chunks_exact(20).map(Address::from_slice).collect();
-        let total_difficulty = U256::decode(&mut bytes)?;
         let hash = block.header.hash_slow();
-        Ok(BlockRecord { block: RecoveredBlock { hash, block, senders }, total_difficulty })
+        Ok(RecoveredBlock { hash, block, senders })
     };
     decode().map_err(|err| StorageError::corrupt(format!("block record: {err}")))
 }

@@ -49,7 +49,7 @@ fn check(key: impl Fn(u64) -> B256, reference: impl Fn(&BTreeMap<B256, U256>) ->
             let bits = if rng.below(2) == 0 { 3 } else { 60 };
             let value = if rng.below(3) == 0 { U256::ZERO } else { U256::from(rng.below(1 << bits)) };
             changes.push((Nibbles::unpack(key), value));
-            if value.is_zero() { drop(model.remove(&key)) } else { drop(model.insert(key, value)) }
+            let _before = if value.is_zero() { model.remove(&key) } else { model.insert(key, value) };
         }
         root = apply(&mut nodes, root, &changes);
         if let Some(expected) = reference(&model) {
@@ -86,7 +86,7 @@ fn a_node_with_the_wrong_hash_is_damage() {
     let root = apply(&mut nodes, EMPTY_ROOT_HASH, &keys);
     let unhashed = (0..40u64).map(|n| (keccak256(n.to_be_bytes()), U256::from(n + 1)));
     assert_ne!(root, storage_root_unhashed(unhashed.clone()), "keys are hashed once, not twice");
-    assert_eq!(root, alloy_trie::root::storage_root_unsorted(unhashed.map(|(key, value)| (key, value))));
+    assert_eq!(root, alloy_trie::root::storage_root_unsorted(unhashed));
     for damage in [None, Some(Bytes::from_static(&[0xc0]))] {
         let damaged = |path: &Nibbles| Ok(if path.is_empty() { damage.clone() } else { nodes.get(path).cloned() });
         let mut trie = Trie::open(root, &damaged);

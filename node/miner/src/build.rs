@@ -36,12 +36,22 @@ pub struct PendingBlock {
     pub changes: Arc<StateChanges>,
 }
 
+/// What goes into a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contents {
+    /// The pool's transactions, best first.
+    FromPool,
+    /// No transaction.
+    Empty,
+}
+
 /// Builds a block on `parent` at `now` (seconds).
 pub(crate) fn build(
     shared: &Shared,
     settings: &Settings,
     parent: &SealedHeader,
     ommers: Vec<Header>,
+    contents: Contents,
     now: u64,
 ) -> Result<PendingBlock, MinerError> {
     let storage = shared.chain.storage();
@@ -61,7 +71,9 @@ pub(crate) fn build(
     let byzantium = spec.is_active(Hardfork::Byzantium, header.number, header.timestamp);
     let intermediate_root = if byzantium { None } else { Some(&root as atoll_executor::RootFn<'_>) };
     let mut builder = BlockBuilder::new(spec, StateDb::new(view.clone(), headers), &header, intermediate_root)?;
-    add_transactions(&mut builder, best(shared, spec, &header), settings, header.base_fee_per_gas.unwrap_or(0))?;
+    if contents == Contents::FromPool {
+        add_transactions(&mut builder, best(shared, spec, &header), settings, header.base_fee_per_gas.unwrap_or(0))?;
+    }
 
     let withdrawals = header.withdrawals_root.is_some().then(Withdrawals::default);
     let built = builder.finish(withdrawals.as_ref(), &engine.rewards(&header, &ommers))?;

@@ -2,7 +2,7 @@
 
 use crate::{
     MinerConfig, MinerError, PendingBlock,
-    build::build,
+    build::{Contents, build},
     search::SearchThreads,
     settings::{Settings, Shared, check_extra_data, now},
     worker::Worker,
@@ -166,7 +166,7 @@ impl MinerHandle {
             return Ok(Arc::clone(block));
         }
         let settings = shared.settings.lock().clone();
-        let block = Arc::new(build(shared, &settings, &head, Vec::new(), now())?);
+        let block = Arc::new(build(shared, &settings, &head, Vec::new(), Contents::FromPool, now())?);
         *shared.pending.lock() = Some((Instant::now(), Arc::clone(&block)));
         Ok(block)
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     MinerError, PendingBlock,
-    build::build,
+    build::{Contents, build},
     ommers::OmmerCandidates,
     search::SearchThreads,
     settings::{Settings, Shared, now},
@@ -82,6 +82,9 @@ pub(crate) struct Worker {
     /// The pool has transactions the template has not seen.
     pool_changed: bool,
     retry_at: Option<Instant>,
+    /// The parent on which our own block was refused: the next one on it is empty, so that no transaction, whatever
+    /// it uncovers, stops the chain.
+    refused_on: Option<B256>,
     ticks: u32,
 }
 
@@ -94,8 +97,20 @@ impl Worker {
         recommit: Duration,
     ) -> Self {
         let ommers = OmmerCandidates::default();
-        let (template, pool_changed, retry_at, ticks) = (None, false, None, 0);
-        Self { shared, sealer, solutions, search, recommit, ommers, template, pool_changed, retry_at, ticks }
+        let (template, pool_changed, retry_at, refused_on, ticks) = (None, false, None, None, 0);
+        Self {
+            shared,
+            sealer,
+            solutions,
+            search,
+            recommit,
+            ommers,
+            template,
+            pool_changed,
+            retry_at,
+            refused_on,
+            ticks,
+        }
     }
 
     /// Runs until the miner is told to stop, then stops the search threads.
@@ -192,7 +207,8 @@ impl Worker {
         let Some(template) = &self.template else { return true };
         let (age, header) = (template.built.elapsed(), template.block.block.header());
         let empty = template.block.block.block.body.transactions.is_empty();
-        let transactions = self.pool_changed && (empty || age >= self.recommit);
+        let transactions =
+            self.pool_changed && self.refused_on != Some(template.parent()) && (empty || age >= self.recommit);
         // The difficulty of a chain with a target block time falls with the time since the parent.
         let timestamp = now() > header.timestamp && age >= template.cost * REBUILD_COST;
         transactions || timestamp
@@ -227,7 +243,8 @@ impl Worker {
         head: &SealedHeader,
         ommers: Vec<Header>,
     ) -> Result<Arc<PendingBlock>, MinerError> {
-        build(&self.shared, settings, head, ommers, now()).map(Arc::new)
+        let contents = if self.refused_on == Some(head.hash) { Contents::Empty } else { Contents::FromPool };
+        build(&self.shared, settings, head, ommers, contents, now()).map(Arc::new)
     }
 
     /// Feeds the sealer and does what it asks.
@@ -258,6 +275,7 @@ impl Worker {
             Ok(outcome) => tracing::debug!(number, %hash, ?outcome, "mined a block that is not canonical"),
             Err(error) => {
                 tracing::error!(number, %hash, error = &error as &dyn std::error::Error, "own block was refused");
+                self.refused_on = Some(template.parent());
                 self.retry_at = Some(Instant::now() + RETRY);
             }
         }

@@ -20,10 +20,13 @@ const MAX_DATASET_BYTES: u64 = 256 << 20;
 /// uses it too: microseconds a seal instead of milliseconds.
 const VERIFY_DATASET_BYTES: u64 = 16 << 20;
 
+/// A value that is built or being built.
+type Slot<T> = Arc<OnceLock<Arc<T>>>;
+
 /// A few values by epoch, the most recently asked last. Filled outside the lock, so that one epoch being built
 /// does not hold up another; who asks for the same epoch meanwhile waits for that build.
 struct Recent<T> {
-    slots: Mutex<Vec<(u64, Arc<OnceLock<Arc<T>>>)>>,
+    slots: Mutex<Vec<(u64, Slot<T>)>>,
     kept: usize,
 }
 

@@ -29,6 +29,11 @@ fn open(genesis: &Path) -> (Arc<ChainSpec>, Arc<dyn Engine>, Known) {
     for key in FORK_KEYS[..=newest].iter().rev() {
         at = config.entry(*key).or_insert(at).clone();
     }
+    for account in value["alloc"].as_object_mut().unwrap().values_mut() {
+        let account = account.as_object_mut().unwrap();
+        account.retain(|key, _| !["comment", "privateKey"].contains(&key.as_str()));
+        account.entry("balance").or_insert("0x0".into());
+    }
     let spec = Arc::new(ChainSpec::from_json(&value.to_string()).unwrap());
     let known = Known::genesis(Block { header: spec.genesis_header().header, ..Block::default() });
     (Arc::clone(&spec), engine(spec).unwrap(), known)

@@ -62,8 +62,13 @@ fn tables_of_networks() {
         ("eip158Block", 2_675_000),
         ("byzantiumBlock", 4_370_000),
     ]);
-    let ropsten =
-        custom(&[("homesteadBlock", 0), ("eip150Block", 0), ("eip158Block", 10), ("byzantiumBlock", 1_700_000)]);
+    let ropsten = custom(&[
+        ("homesteadBlock", 0),
+        ("eip150Block", 0),
+        ("eip158Block", 10),
+        ("byzantiumBlock", 1_700_000),
+        ("constantinopleBlock", 4_230_000),
+    ]);
     let tables = [
         ("difficulty.json", &mainnet),
         ("difficultyMainNetwork.json", &mainnet),

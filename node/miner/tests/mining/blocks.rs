@@ -24,7 +24,7 @@ fn a_target_block_time_is_mined_too() {
     node.reach(2);
     assert!(node.block(2).header().difficulty >= U256::from(1_024));
     node.reach(3);
-    assert!(node.miner.hashrate() > 0);
+    until("a hash rate", || node.miner.hashrate() > 0);
 }
 
 #[test]

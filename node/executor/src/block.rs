@@ -1,8 +1,8 @@
 //! Executing the transactions of a block, one after the other, over one working state.
 
 use crate::{
-    BlockOutput, BoxError, ExecutionError, Overlay, TxError, builder::BuildError, env::evm_env, evm, receipts::receipt,
-    system,
+    BlockOutput, BoxError, ExecutionError, Overlay, TxError, builder::BuildError, collision::Collisions, env::evm_env,
+    evm, receipts::receipt, system,
 };
 use alloy_evm::{EthEvm, Evm, FromRecoveredTx, precompiles::PrecompilesMap};
 use atoll_primitives::{
@@ -15,13 +15,12 @@ use revm::{
     DatabaseCommit, DatabaseRef,
     context::TxEnv,
     context_interface::result::{EVMError, InvalidHeader, ResultAndState},
-    inspector::NoOpInspector,
 };
 
 /// Computes the state root after these changes to the parent's state; called once a transaction before Byzantium.
 pub type RootFn<'a> = &'a dyn Fn(&StateChanges) -> Result<B256, BoxError>;
 
-pub(crate) type BlockEvm<DB> = EthEvm<Overlay<DB>, NoOpInspector, PrecompilesMap>;
+pub(crate) type BlockEvm<DB> = EthEvm<Overlay<DB>, Collisions, PrecompilesMap>;
 
 /// A block while it runs.
 pub(crate) struct BlockRun<'a, DB: DatabaseRef> {
@@ -63,7 +62,10 @@ impl<'a, DB: DatabaseRef> BlockRun<'a, DB> {
         }
         let env = evm_env(spec, &header);
         let precompiles = evm::precompiles(&env);
-        let evm = evm::build(Overlay::new(db), env, precompiles, NoOpInspector, false);
+        let collisions = Collisions::new(spec);
+        // Inspecting slows every instruction down, so it is off unless the genesis file calls for it.
+        let inspect = !collisions.is_empty();
+        let evm = evm::build(Overlay::new(db), env, precompiles, collisions, inspect);
         let max_blob_gas = spec.blob_params(header.timestamp).map_or(0, |params| params.max_blob_gas_per_block());
         Ok(Self {
             evm,

@@ -8,6 +8,7 @@ mod block;
 mod builder;
 mod call;
 mod code_cache;
+mod collision;
 mod env;
 mod error;
 mod evm;

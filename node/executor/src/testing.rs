@@ -21,8 +21,13 @@ pub(crate) const ETHER: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0
 
 /// A private proof-of-work chain with these further keys in `config`.
 pub(crate) fn spec(keys: &str) -> ChainSpec {
+    spec_with_alloc(keys, "")
+}
+
+/// Such a chain with these accounts in its genesis file.
+pub(crate) fn spec_with_alloc(keys: &str, alloc: &str) -> ChainSpec {
     let text = format!(
-        r#"{{"config": {{"chainId": 7, "ethash": {{}}, {keys}}}, "gasLimit": "0x1c9c380", "difficulty": "0x20000", "alloc": {{}}}}"#
+        r#"{{"config": {{"chainId": 7, "ethash": {{}}, {keys}}}, "gasLimit": "0x1c9c380", "difficulty": "0x20000", "alloc": {{{alloc}}}}}"#
     );
     ChainSpec::from_json(&text).expect("a valid genesis file")
 }
@@ -75,6 +80,12 @@ pub(crate) fn transaction(nonce: u64, to: Address, value: U256, gas_limit: u64) 
         value,
         input: Bytes::new(),
     };
+    legacy.into_signed(Signature::new(U256::ONE, U256::ONE, false)).into()
+}
+
+/// A creation without code, like [`transaction`].
+pub(crate) fn creation(nonce: u64, gas_limit: u64) -> Transaction {
+    let legacy = TxLegacy { chain_id: Some(7), nonce, gas_price: 2_000_000_000, gas_limit, ..TxLegacy::default() };
     legacy.into_signed(Signature::new(U256::ONE, U256::ONE, false)).into()
 }
 

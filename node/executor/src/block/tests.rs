@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use crate::{BlockBuilder, BuildError, ExecutionError, Skip, TxError, execute_block, testing::*, validate_output};
-use atoll_primitives::{Hardfork, U256};
+use atoll_primitives::{B256, Hardfork, U256};
+use revm::state::AccountInfo;
 
 const REWARD: u64 = 2_000_000_000;
 
@@ -123,4 +124,29 @@ fn builder_skips_without_trace_and_agrees_with_execution() {
         validate_output(Hardfork::Osaka, &header, &executed).unwrap_err().to_string(),
         "invalid gas used: header 42001, execution 42000"
     );
+}
+
+#[test]
+fn nothing_is_created_where_storage_already_is() {
+    let place = SENDER.create(0);
+    let slot = U256::from(1);
+    let alloc =
+        format!(r#""{place}": {{"balance": "0x1", "storage": {{"{}": "{}"}}}}"#, B256::from(slot), B256::from(slot));
+    let chain = spec_with_alloc(LONDON, &alloc);
+    // An empty contract: creation succeeds anywhere else.
+    let create = creation(0, 100_000);
+    let run = |with_storage: bool| {
+        let mut db = state(&[]);
+        db.insert_account_info(place, AccountInfo { balance: U256::ONE, ..AccountInfo::default() });
+        if with_storage {
+            db.insert_account_storage(place, slot, slot).unwrap();
+        }
+        execute_block(&chain, db, &block(header(), vec![create.clone()]), &[], None).unwrap()
+    };
+    let collision = run(true);
+    assert!(!collision.receipts[0].status());
+    assert_eq!(collision.gas_used, 100_000, "a collision costs all gas");
+    assert_eq!(collision.changes.account(&SENDER).unwrap().unwrap().nonce, 1);
+    assert_eq!(collision.changes.account(&place), None);
+    assert!(run(false).receipts[0].status());
 }

@@ -20,7 +20,7 @@ pub fn run_file(name: &str, text: &str) -> Tally {
     for (case, test) in tests {
         let pre = state(&test["pre"]);
         for (fork, posts) in test["post"].as_object().unwrap() {
-            let Some(spec) = fork::spec(fork, test.get("config")) else {
+            let Some(spec) = fork::spec(fork, test.get("config"), &test["pre"]) else {
                 tally.failures.push(format!("{name} {case}: unknown fork {fork}"));
                 continue;
             };

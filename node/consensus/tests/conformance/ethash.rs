@@ -16,7 +16,8 @@ fn bytes(value: &Value) -> Vec<u8> {
 #[test]
 fn sizes_of_2048_epochs() {
     let Some(folder) = material("ethereum-execution-pypi") else { return };
-    let tables: [(&str, fn(u64) -> u64); 2] =
+    type Table = (&'static str, fn(u64) -> u64);
+    let tables: [Table; 2] =
         [("cache_sizes_2048_epochs.json", cache_size), ("dataset_sizes_2048_epochs.json", dataset_size)];
     for (file, size) in tables {
         let table = json(&folder.join(file));

@@ -68,7 +68,8 @@ fn execution(criterion: &mut Criterion) {
     let parent = spec.genesis_header();
     let mut header = parent.header.clone();
     (header.number, header.timestamp, header.parent_hash) = (1, 1, parent.hash);
-    let body = BlockBody { transactions: transfers(&signer, 500), ommers: Vec::new(), withdrawals: Some(Vec::new().into()) };
+    let body =
+        BlockBody { transactions: transfers(&signer, 500), ommers: Vec::new(), withdrawals: Some(Vec::new().into()) };
     let block = RecoveredBlock::recover(Block { header, body }).unwrap();
     let mut group = criterion.benchmark_group("block of 500 transfers");
     group.throughput(Throughput::Elements(500));
@@ -98,7 +99,11 @@ fn state_root(criterion: &mut Criterion) {
         }
         // A block costs what it changes, not what the state holds.
         group.bench_function(BenchmarkId::new("200 changes in a state of", accounts), |bench| {
-            bench.iter_batched(|| storage.head_state(), |view| view.state_root(black_box(&changes)).unwrap().0, BatchSize::SmallInput);
+            bench.iter_batched(
+                || storage.head_state(),
+                |view| view.state_root(black_box(&changes)).unwrap().0,
+                BatchSize::SmallInput,
+            );
         });
         group.bench_function(BenchmarkId::new("all anew, a state of", accounts), |bench| {
             bench.iter(|| genesis_state_root(black_box(&spec.genesis)));

@@ -47,7 +47,8 @@ fn with_defaults(mut command: clap::Command, path: &PathBuf) -> Result<clap::Com
     if size > MAX_BYTES {
         return Err(fail(format!("the configuration file has {size} bytes; {MAX_BYTES} are the most")));
     }
-    let text = std::fs::read_to_string(path).map_err(|err| fail(format!("cannot read the configuration file: {err}")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|err| fail(format!("cannot read the configuration file: {err}")))?;
     let table: toml::Table = toml::from_str(&text).map_err(|err| fail(err.to_string()))?;
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     let (mut general, mut sections) = (toml::Table::new(), BTreeMap::new());
@@ -119,7 +120,8 @@ fn set_in(command: &mut clap::Command, name: &str, key: &str, values: &[String])
 
 /// Gives the flag with this long name a default; whether there is such a flag.
 fn set(command: &mut clap::Command, key: &str, values: &[String]) -> bool {
-    let Some(id) = command.get_arguments().find(|arg| arg.get_long() == Some(key)).map(|arg| arg.get_id().clone()) else {
+    let Some(id) = command.get_arguments().find(|arg| arg.get_long() == Some(key)).map(|arg| arg.get_id().clone())
+    else {
         return false;
     };
     let values: Vec<clap::builder::OsStr> = values.iter().map(|value| OsString::from(value).into()).collect();
@@ -145,7 +147,8 @@ mod tests {
 
     #[test]
     fn file_gives_defaults_and_flags_win() {
-        let cli = parse_with("miners = 5\n[up]\nclients = 3\nminer.cpu = 0.5\nverbose = true\n", &["--clients", "4"]).unwrap();
+        let cli = parse_with("miners = 5\n[up]\nclients = 3\nminer.cpu = 0.5\nverbose = true\n", &["--clients", "4"])
+            .unwrap();
         assert_eq!((cli.up.miners, cli.up.clients, cli.up.verbose), (5, 4, true));
         assert!((cli.up.miner_cpu - 0.5).abs() < f64::EPSILON);
     }
@@ -173,7 +176,7 @@ mod tests {
         for sub in Cli::command().get_subcommands() {
             for arg in sub.get_arguments().filter(|arg| arg.get_long().is_some() && arg.get_env().is_none()) {
                 let name = (sub.get_name(), arg.get_long().unwrap());
-                assert!(matches!(name, (_, "json" | "output" | "help" | "version" | "no-seal-check" )), "{name:?}");
+                assert!(matches!(name, (_, "json" | "output" | "help" | "version" | "no-seal-check")), "{name:?}");
             }
         }
     }

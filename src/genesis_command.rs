@@ -68,8 +68,7 @@ pub fn read(path: &Path) -> Result<(String, ChainSpec), GenesisFileError> {
         return Err(GenesisFileError::TooLarge { path: path.into(), size });
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    let spec =
-        ChainSpec::from_json(&text).map_err(|source| GenesisFileError::Invalid { path: path.into(), source })?;
+    let spec = ChainSpec::from_json(&text).map_err(|source| GenesisFileError::Invalid { path: path.into(), source })?;
     Ok((text, spec))
 }
 
@@ -84,7 +83,8 @@ pub fn run(args: GenesisArgs) -> Result<ExitCode, GenesisFileError> {
             match output {
                 None => print!("{text}"),
                 Some(path) => {
-                    std::fs::write(&path, &text).map_err(|source| GenesisFileError::Write { path: path.clone(), source })?;
+                    std::fs::write(&path, &text)
+                        .map_err(|source| GenesisFileError::Write { path: path.clone(), source })?;
                     show(&read(&path)?.1, false);
                 }
             }

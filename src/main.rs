@@ -50,8 +50,8 @@ fn run(cli: cli::Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
     match command {
         Command::Genesis(args) => return Ok(genesis_command::run(args)?),
         Command::Account(args) => return Ok(accounts::run(args)?),
-        Command::Export(args) => return Ok(chain_files::export(&args, &cli.log)?),
-        Command::Import(args) => return Ok(chain_files::import(&args, &cli.log)?),
+        Command::Export(args) => return chain_files::export(&args, &cli.log),
+        Command::Import(args) => return chain_files::import(&args, &cli.log),
         _ => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -135,7 +135,9 @@ async fn node(args: NodeArgs, stop: Stop) -> Result<(), BoxError> {
 
 fn node_config(args: NodeArgs, spec: ChainSpec, data_dir: std::path::PathBuf) -> Result<NodeConfig, BoxError> {
     let dev_keys = match &args.dev_mnemonic {
-        Some(mnemonic) => accounts::derive_many(mnemonic, args.dev_accounts)?.iter().map(|account| account.key).collect(),
+        Some(mnemonic) => {
+            accounts::derive_many(mnemonic, args.dev_accounts)?.iter().map(|account| account.key).collect()
+        }
         None => Vec::new(),
     };
     if args.mine && args.miner_account.is_none() {

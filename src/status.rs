@@ -41,7 +41,8 @@ impl Row {
 /// # Errors
 /// When no network runs from the directory.
 pub async fn run(args: StatusArgs) -> Result<ExitCode, StatusError> {
-    let file = NetworkFile::read(&args.data_dir).map_err(|source| StatusError { dir: args.data_dir.clone(), source })?;
+    let file =
+        NetworkFile::read(&args.data_dir).map_err(|source| StatusError { dir: args.data_dir.clone(), source })?;
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().unwrap_or_default();
     let mut rows = Vec::new();
     for process in &file.processes {
@@ -62,7 +63,8 @@ async fn look(client: &reqwest::Client, process: ProcessEntry) -> Row {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok()
     });
     let Some(url) = process.rpc.clone() else { return Row { process, running, head: None, peers: None, ready: None } };
-    let (head, peers) = tokio::join!(quantity(client, &url, "eth_blockNumber"), quantity(client, &url, "net_peerCount"));
+    let (head, peers) =
+        tokio::join!(quantity(client, &url, "eth_blockNumber"), quantity(client, &url, "net_peerCount"));
     let ready = client.get(format!("{url}/ready")).send().await.ok().map(|answer| answer.status().is_success());
     Row { process, running, head, peers, ready }
 }

@@ -8,7 +8,11 @@ use std::process::Command;
 fn explorer_shows(network: &Network, transaction: &Value) {
     let url = format!("{}/tx/{}", network.url("explorer"), transaction.as_str().unwrap());
     wait_until("the explorer shows the transaction as mined", || {
-        support::http().get(&url).send().and_then(reqwest::blocking::Response::text).is_ok_and(|page| page.contains("Success"))
+        support::http()
+            .get(&url)
+            .send()
+            .and_then(reqwest::blocking::Response::text)
+            .is_ok_and(|page| page.contains("Success"))
     });
 }
 

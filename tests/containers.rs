@@ -1,6 +1,6 @@
 //! What a container needs: configuration by environment alone, signals, a root that cannot be written, DNS names.
 
-use crate::support::{ATOLL, ask, head, network::free_port, wait_until};
+use crate::support::{ADDRESS, ATOLL, ask, head, network::free_port, wait_until};
 use serde_json::json;
 use std::{
     path::Path,
@@ -57,12 +57,17 @@ fn a_network_of_containers() {
         all.extend(more);
         all
     };
-    let registry = Container::start("discovery", &volume.path().join("registry"), &[("ATOLL_LISTEN", format!("0.0.0.0:{}", ports[0]))]);
+    let registry = Container::start(
+        "discovery",
+        &volume.path().join("registry"),
+        &[("ATOLL_LISTEN", format!("0.0.0.0:{}", ports[0]))],
+    );
     let node = |index: usize, mine: &str| {
         shared(vec![
             ("ATOLL_RPC_LISTEN", format!("0.0.0.0:{}", ports[index])),
             ("ATOLL_P2P_LISTEN", format!("0.0.0.0:{}", ports[index + 1])),
             ("ATOLL_MINE", mine.into()),
+            ("ATOLL_MINER_ACCOUNT", ADDRESS.into()),
             ("ATOLL_DATA_SLOTS", "true".into()),
         ])
     };
@@ -77,7 +82,9 @@ fn a_network_of_containers() {
     ]);
     let balancer = Container::start("balancer", &volume.path().join("balancer"), &balancer);
     let rpc = format!("http://localhost:{}", ports[6]);
-    wait_until("blocks reach the client through peers found by name", || head(&format!("http://localhost:{}", ports[3])) >= Some(2));
+    wait_until("blocks reach the client through peers found by name", || {
+        head(&format!("http://localhost:{}", ports[3])) >= Some(2)
+    });
     wait_until("the balancer answers", || head(&rpc) >= Some(2));
     let accounts = ask(&rpc, "eth_accounts", json!([])).unwrap();
     assert_eq!(accounts["result"], json!([]), "no development keys unless asked for");

@@ -8,7 +8,9 @@ fn send(rpc: &str) -> Value {
     let mut hash = Value::Null;
     wait_until("a transaction is taken", || {
         let request = json!([{ "from": ADDRESS, "to": ADDRESS, "value": "0x1" }]);
-        hash = ask(rpc, "eth_sendTransaction", request).and_then(|answer| answer.get("result").cloned()).unwrap_or_default();
+        hash = ask(rpc, "eth_sendTransaction", request)
+            .and_then(|answer| answer.get("result").cloned())
+            .unwrap_or_default();
         !hash.is_null()
     });
     hash
@@ -35,7 +37,8 @@ fn survives(network: &Network, name: &str) {
     if let Some(url) = network.process(name, "rpc").as_str() {
         let target = head(&rpc).unwrap();
         wait_until("the node catches up", || head(url).is_some_and(|number| number >= target));
-        let hash = |url: &str| call(url, "eth_getBlockByNumber", json!([format!("0x{target:x}"), false]))["hash"].clone();
+        let hash =
+            |url: &str| call(url, "eth_getBlockByNumber", json!([format!("0x{target:x}"), false]))["hash"].clone();
         assert_eq!(hash(url), hash(&rpc), "{name} is on another chain");
     }
 }
@@ -60,7 +63,8 @@ fn everything_may_be_killed_at_once() {
     let mined_before = send(&rpc);
     mined(&rpc, &mined_before);
     let number_before = head(&rpc).unwrap();
-    let block_before = call(&rpc, "eth_getBlockByNumber", json!([format!("0x{number_before:x}"), false]))["hash"].clone();
+    let block_before =
+        call(&rpc, "eth_getBlockByNumber", json!([format!("0x{number_before:x}"), false]))["hash"].clone();
     // Acknowledged, perhaps not yet mined.
     let acknowledged: Vec<Value> = (0..5).map(|_| send(&rpc)).collect();
     network.kill_everything();

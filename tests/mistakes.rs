@@ -1,11 +1,15 @@
 //! Mistakes users make: each gets one clear error that says what to do.
 
-use crate::support::{ATOLL, network::{Network, free_port}};
+use crate::support::{
+    ATOLL,
+    network::{Network, free_port},
+};
 use std::{net::TcpListener, path::Path, process::Command};
 
 /// Runs `atoll up` on a directory; it must fail, and print this.
 fn refused(dir: &Path, args: &[&str], expected: &[&str]) {
-    let output = Command::new(ATOLL).arg("up").arg(format!("--data-dir={}", dir.display())).args(args).output().unwrap();
+    let output =
+        Command::new(ATOLL).arg("up").arg(format!("--data-dir={}", dir.display())).args(args).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "accepted: {args:?}");
     for part in expected {
@@ -44,8 +48,10 @@ fn bad_genesis_names_field_and_reason() {
 #[test]
 fn data_of_another_genesis_and_reset() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("genesis/ethash.json"), dir.path().join("genesis.json")).unwrap();
-    refused(dir.path(), &["--chain-id", "4242"], &["another genesis", "--reset", "--data-dir"]);
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("genesis/ethash.json"), dir.path().join("genesis.json"))
+        .unwrap();
+    refused(dir.path(), &["--gas-limit", "12345678"], &["another genesis", "--reset", "--data-dir"]);
+    refused(dir.path(), &["--chain-id", "4242"], &["chain ID 1337", "4242", "--reset", "--data-dir"]);
 }
 
 #[test]

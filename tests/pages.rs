@@ -12,7 +12,8 @@ fn text(url: &str) -> String {
 fn explorer_finds_anything() {
     let network = Network::start();
     let (rpc, explorer) = (network.url("rpc"), network.url("explorer"));
-    let hash = call(&rpc, "eth_sendTransaction", json!([{ "from": ADDRESS, "to": ADDRESS, "value": "0xde0b6b3a7640000" }]));
+    let hash =
+        call(&rpc, "eth_sendTransaction", json!([{ "from": ADDRESS, "to": ADDRESS, "value": "0xde0b6b3a7640000" }]));
     let hash = hash.as_str().unwrap();
     wait_until("the transaction is shown", || text(&format!("{explorer}/tx/{hash}")).contains("Success"));
     let block = call(&rpc, "eth_getTransactionReceipt", json!([hash]));

@@ -24,15 +24,28 @@ fn genesis_of_public_networks_have_their_known_hashes() {
     let shown: Value = serde_json::from_str(&atoll(&["genesis", "show", "--json", mainnet.to_str().unwrap()])).unwrap();
     assert_eq!(shown["hash"], "0xd4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3");
     // Sepolia's public file carries no config: it is added here.
-    let mut sepolia: Value = serde_json::from_slice(&std::fs::read(dir.join("reth/genesis/sepolia.json")).unwrap()).unwrap();
+    let mut sepolia: Value =
+        serde_json::from_slice(&std::fs::read(dir.join("reth/genesis/sepolia.json")).unwrap()).unwrap();
     let mut config = json!({ "chainId": 11_155_111, "ethash": {} });
-    for fork in ["homestead", "eip150", "eip155", "eip158", "byzantium", "constantinople", "petersburg", "istanbul", "berlin", "london"] {
+    for fork in [
+        "homestead",
+        "eip150",
+        "eip155",
+        "eip158",
+        "byzantium",
+        "constantinople",
+        "petersburg",
+        "istanbul",
+        "berlin",
+        "london",
+    ] {
         config[format!("{fork}Block")] = json!(0);
     }
     sepolia["config"] = config;
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), sepolia.to_string()).unwrap();
-    let shown: Value = serde_json::from_str(&atoll(&["genesis", "show", "--json", file.path().to_str().unwrap()])).unwrap();
+    let shown: Value =
+        serde_json::from_str(&atoll(&["genesis", "show", "--json", file.path().to_str().unwrap()])).unwrap();
     assert_eq!(shown["hash"], "0x25a5cc106eea7138acab33231d7160d69cb777ee0c2c553fcddf5138993e6dd9");
 }
 
@@ -54,19 +67,30 @@ fn status_tells_of_every_process() {
     let dir = format!("--data-dir={}", network.data_dir().display());
     wait_until("everything is well", || Command::new(ATOLL).args(["status", &dir]).output().unwrap().status.success());
     let status: Value = serde_json::from_str(&atoll(&["status", &dir, "--json"])).unwrap();
-    let names: Vec<&str> = status["processes"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        status["processes"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
     for name in ["registry", "stats", "miner-1", "miner-2", "client-1", "explorer", "balancer"] {
         assert!(names.contains(&name), "{names:?}");
     }
     assert!(status["processes"].as_array().unwrap().iter().any(|row| row["peers"].as_u64() >= Some(2)));
-    for line in ["JSON-RPC", "Explorer", "Stats", "Chain ID", "Network ID", "UNSAFE", "Ctrl-C", "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"] {
+    for line in [
+        "JSON-RPC",
+        "Explorer",
+        "Stats",
+        "Chain ID",
+        "Network ID",
+        "UNSAFE",
+        "Ctrl-C",
+        "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+    ] {
         assert!(network.output().contains(line), "{line} is not in the summary:\n{}", network.output());
     }
 }
 
 #[test]
 fn a_chain_can_be_exported_and_imported() {
-    let mut network = Network::start_with(&["--miners", "1", "--clients", "0", "--explorer", "false", "--stats", "false"]);
+    let mut network =
+        Network::start_with(&["--miners", "1", "--clients", "0", "--explorer", "false", "--stats", "false"]);
     let rpc = network.url("rpc");
     wait_until("there are blocks", || head(&rpc) >= Some(3));
     let block = call(&rpc, "eth_getBlockByNumber", json!(["0x2", false]))["hash"].clone();

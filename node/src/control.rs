@@ -96,7 +96,8 @@ impl NodeControl for Control {
     }
 
     fn set_gas_price(&self, price: U256) -> Result<(), ControlError> {
-        let price = u128::try_from(price).map_err(|_| ControlError::Refused(format!("gas price {price} is too large")))?;
+        let price =
+            u128::try_from(price).map_err(|_| ControlError::Refused(format!("gas price {price} is too large")))?;
         self.miner.set_gas_price(price);
         self.pool.set_price_limit(price);
         Ok(())

@@ -57,7 +57,8 @@ impl Registered {
 
 fn describe(config: &NodeConfig, chain: &Chain, network: &NetworkHandle, rpc: SocketAddr) -> NodeInfo {
     let host = &config.rpc.advertise;
-    let authority = if host.contains(':') { format!("[{host}]:{}", rpc.port()) } else { format!("{host}:{}", rpc.port()) };
+    let authority =
+        if host.contains(':') { format!("[{host}]:{}", rpc.port()) } else { format!("{host}:{}", rpc.port()) };
     NodeInfo {
         name: config.name.clone(),
         peer_id: network.local_peer_id().to_string(),
@@ -83,7 +84,9 @@ fn advertised(host: &str, network: &NetworkHandle) -> Vec<String> {
     let mut addresses: Vec<String> = network
         .listen_addrs()
         .iter()
-        .filter_map(|address| address.to_string().splitn(4, '/').nth(3).map(|rest| format!("/{protocol}/{host}/{rest}")))
+        .filter_map(|address| {
+            address.to_string().splitn(4, '/').nth(3).map(|rest| format!("/{protocol}/{host}/{rest}"))
+        })
         .collect();
     addresses.sort();
     addresses.dedup();

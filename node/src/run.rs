@@ -1,7 +1,8 @@
 //! Starting and stopping a node: the order of things, and nothing else.
 
 use crate::{
-    config::NodeConfig, control::Control, core::Core, error::NodeError, ethstats, key, metrics, registration, report, sync,
+    config::NodeConfig, control::Control, core::Core, error::NodeError, ethstats, key, metrics, registration, report,
+    sync,
 };
 use atoll_network::{Network, NetworkConfig};
 use atoll_rpc::{Namespace, NodeControl, RpcConfig, RpcContext};
@@ -23,12 +24,14 @@ pub async fn run(config: NodeConfig, stop: CancellationToken) -> Result<(), Node
     let target = config.ethstats.as_deref().map(str::parse::<ethstats::EthstatsTarget>).transpose()?;
 
     let opening = config.clone();
-    let core = tokio::task::spawn_blocking(move || Core::open(&opening)).await.map_err(|_| NodeError::Part("core"))??;
+    let core =
+        tokio::task::spawn_blocking(move || Core::open(&opening)).await.map_err(|_| NodeError::Part("core"))??;
     // Everything asynchronous ends with this token; the core is closed after it.
     let tasks = stop.child_token();
     let status = sync::local_status(&core.chain);
     let (network, events, network_task) = Network::start(network_config, secret, status, tasks.clone()).await?;
-    let (progress, sync_task) = sync::start(core.chain.clone(), core.pool.clone(), network.clone(), events, tasks.clone());
+    let (progress, sync_task) =
+        sync::start(core.chain.clone(), core.pool.clone(), network.clone(), events, tasks.clone());
     let control = Arc::new(Control {
         network: network.clone(),
         miner: core.miner.clone(),

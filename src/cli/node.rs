@@ -1,7 +1,10 @@
 //! Flags of `atoll node`.
 
 use clap::Args;
-use std::{net::{IpAddr, SocketAddr}, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 /// `atoll node`.
 #[derive(Debug, Clone, Args)]
@@ -29,44 +32,124 @@ pub struct NodeArgs {
     pub db_cache: usize,
 
     /// Listen address of JSON-RPC (HTTP and WebSocket)
-    #[arg(long = "rpc.listen", env = "ATOLL_RPC_LISTEN", default_value = "127.0.0.1:8545", value_name = "IP:PORT", help_heading = "JSON-RPC")]
+    #[arg(
+        long = "rpc.listen",
+        env = "ATOLL_RPC_LISTEN",
+        default_value = "127.0.0.1:8545",
+        value_name = "IP:PORT",
+        help_heading = "JSON-RPC"
+    )]
     pub rpc_listen: SocketAddr,
     /// Namespaces served
-    #[arg(long = "rpc.api", env = "ATOLL_RPC_API", default_value = "eth,net,web3,txpool,debug", value_delimiter = ',', value_name = "NAME,…", help_heading = "JSON-RPC")]
+    #[arg(
+        long = "rpc.api",
+        env = "ATOLL_RPC_API",
+        default_value = "eth,net,web3,txpool,debug",
+        value_delimiter = ',',
+        value_name = "NAME,…",
+        help_heading = "JSON-RPC"
+    )]
     pub rpc_api: Vec<String>,
     /// Origins a browser may call from
-    #[arg(long = "rpc.cors", env = "ATOLL_RPC_CORS", default_value = "*", value_delimiter = ',', value_name = "ORIGIN,…", help_heading = "JSON-RPC")]
+    #[arg(
+        long = "rpc.cors",
+        env = "ATOLL_RPC_CORS",
+        default_value = "*",
+        value_delimiter = ',',
+        value_name = "ORIGIN,…",
+        help_heading = "JSON-RPC"
+    )]
     pub rpc_cors: Vec<String>,
     /// Largest number of entries of a batch
-    #[arg(long = "rpc.batch-limit", env = "ATOLL_RPC_BATCH_LIMIT", default_value_t = 1000, value_name = "N", help_heading = "JSON-RPC")]
+    #[arg(
+        long = "rpc.batch-limit",
+        env = "ATOLL_RPC_BATCH_LIMIT",
+        default_value_t = 1000,
+        value_name = "N",
+        help_heading = "JSON-RPC"
+    )]
     pub rpc_batch_limit: u32,
     /// Largest request, in MiB
-    #[arg(long = "rpc.max-request", env = "ATOLL_RPC_MAX_REQUEST", default_value_t = 16, value_name = "MIB", help_heading = "JSON-RPC")]
+    #[arg(
+        long = "rpc.max-request",
+        env = "ATOLL_RPC_MAX_REQUEST",
+        default_value_t = 16,
+        value_name = "MIB",
+        help_heading = "JSON-RPC"
+    )]
     pub rpc_max_request: u32,
     /// Largest response, in MiB
-    #[arg(long = "rpc.max-response", env = "ATOLL_RPC_MAX_RESPONSE", default_value_t = 64, value_name = "MIB", help_heading = "JSON-RPC")]
+    #[arg(
+        long = "rpc.max-response",
+        env = "ATOLL_RPC_MAX_RESPONSE",
+        default_value_t = 64,
+        value_name = "MIB",
+        help_heading = "JSON-RPC"
+    )]
     pub rpc_max_response: u32,
     /// Largest number of connections
-    #[arg(long = "rpc.max-connections", env = "ATOLL_RPC_MAX_CONNECTIONS", default_value_t = 500, value_name = "N", help_heading = "JSON-RPC")]
+    #[arg(
+        long = "rpc.max-connections",
+        env = "ATOLL_RPC_MAX_CONNECTIONS",
+        default_value_t = 500,
+        value_name = "N",
+        help_heading = "JSON-RPC"
+    )]
     pub rpc_max_connections: u32,
     /// Largest block range of eth_getLogs
-    #[arg(long = "rpc.log-range", env = "ATOLL_RPC_LOG_RANGE", default_value_t = 100_000, value_name = "BLOCKS", help_heading = "JSON-RPC")]
+    #[arg(
+        long = "rpc.log-range",
+        env = "ATOLL_RPC_LOG_RANGE",
+        default_value_t = 100_000,
+        value_name = "BLOCKS",
+        help_heading = "JSON-RPC"
+    )]
     pub rpc_log_range: u64,
     /// Gas limit of eth_call and eth_estimateGas
-    #[arg(long = "rpc.gas-cap", env = "ATOLL_RPC_GAS_CAP", default_value_t = 50_000_000, value_name = "GAS", help_heading = "JSON-RPC")]
+    #[arg(
+        long = "rpc.gas-cap",
+        env = "ATOLL_RPC_GAS_CAP",
+        default_value_t = 50_000_000,
+        value_name = "GAS",
+        help_heading = "JSON-RPC"
+    )]
     pub rpc_gas_cap: u64,
     /// Longest time of one call, in seconds
-    #[arg(long = "rpc.call-timeout", env = "ATOLL_RPC_CALL_TIMEOUT", default_value_t = 5, value_name = "SECONDS", help_heading = "JSON-RPC")]
+    #[arg(
+        long = "rpc.call-timeout",
+        env = "ATOLL_RPC_CALL_TIMEOUT",
+        default_value_t = 5,
+        value_name = "SECONDS",
+        help_heading = "JSON-RPC"
+    )]
     pub rpc_call_timeout: u64,
     /// Hold the keys of this mnemonic's first accounts and sign with them for anyone who asks. For development only
-    #[arg(long = "unsafe-dev-mnemonic", env = "ATOLL_UNSAFE_DEV_MNEMONIC", hide_env_values = true, value_name = "WORDS", help_heading = "JSON-RPC")]
+    #[arg(
+        long = "unsafe-dev-mnemonic",
+        env = "ATOLL_UNSAFE_DEV_MNEMONIC",
+        hide_env_values = true,
+        value_name = "WORDS",
+        help_heading = "JSON-RPC"
+    )]
     pub dev_mnemonic: Option<String>,
     /// How many accounts of that mnemonic
-    #[arg(long = "unsafe-dev-accounts", env = "ATOLL_UNSAFE_DEV_ACCOUNTS", default_value_t = 10, value_name = "N", help_heading = "JSON-RPC")]
+    #[arg(
+        long = "unsafe-dev-accounts",
+        env = "ATOLL_UNSAFE_DEV_ACCOUNTS",
+        default_value_t = 10,
+        value_name = "N",
+        help_heading = "JSON-RPC"
+    )]
     pub dev_accounts: u16,
 
     /// Listen address for peers
-    #[arg(long = "p2p.listen", env = "ATOLL_P2P_LISTEN", default_value = "0.0.0.0:30303", value_name = "IP:PORT", help_heading = "Peers")]
+    #[arg(
+        long = "p2p.listen",
+        env = "ATOLL_P2P_LISTEN",
+        default_value = "0.0.0.0:30303",
+        value_name = "IP:PORT",
+        help_heading = "Peers"
+    )]
     pub p2p_listen: SocketAddr,
     /// Discovery registries
     #[arg(long, env = "ATOLL_REGISTRY", value_delimiter = ',', value_name = "URL,…", help_heading = "Peers")]
@@ -75,16 +158,34 @@ pub struct NodeArgs {
     #[arg(long, env = "ATOLL_ADVERTISE", value_name = "HOST", help_heading = "Peers")]
     pub advertise: Option<String>,
     /// Peers to keep connected to, as multiaddresses
-    #[arg(long = "p2p.peers", env = "ATOLL_P2P_PEERS", value_delimiter = ',', value_name = "MULTIADDR,…", help_heading = "Peers")]
+    #[arg(
+        long = "p2p.peers",
+        env = "ATOLL_P2P_PEERS",
+        value_delimiter = ',',
+        value_name = "MULTIADDR,…",
+        help_heading = "Peers"
+    )]
     pub p2p_peers: Vec<String>,
     /// Only these peer IDs may connect
-    #[arg(long = "p2p.allow", env = "ATOLL_P2P_ALLOW", value_delimiter = ',', value_name = "PEER_ID,…", help_heading = "Peers")]
+    #[arg(
+        long = "p2p.allow",
+        env = "ATOLL_P2P_ALLOW",
+        value_delimiter = ',',
+        value_name = "PEER_ID,…",
+        help_heading = "Peers"
+    )]
     pub p2p_allow: Vec<String>,
     /// File with a pre-shared network key (64 hex digits): only nodes that have it can connect
     #[arg(long = "p2p.psk", env = "ATOLL_P2P_PSK", value_name = "FILE", help_heading = "Peers")]
     pub p2p_psk: Option<PathBuf>,
     /// Most peers
-    #[arg(long = "p2p.max-peers", env = "ATOLL_P2P_MAX_PEERS", default_value_t = 50, value_name = "N", help_heading = "Peers")]
+    #[arg(
+        long = "p2p.max-peers",
+        env = "ATOLL_P2P_MAX_PEERS",
+        default_value_t = 50,
+        value_name = "N",
+        help_heading = "Peers"
+    )]
     pub p2p_max_peers: usize,
 
     /// Mine
@@ -94,26 +195,68 @@ pub struct NodeArgs {
     #[arg(long = "miner.account", env = "ATOLL_MINER_ACCOUNT", value_name = "ADDRESS", help_heading = "Mining")]
     pub miner_account: Option<alloy_primitives::Address>,
     /// Share of a core the miner may use, 0.01 to 1
-    #[arg(long = "miner.cpu", env = "ATOLL_MINER_CPU", default_value_t = 0.1, value_name = "SHARE", help_heading = "Mining")]
+    #[arg(
+        long = "miner.cpu",
+        env = "ATOLL_MINER_CPU",
+        default_value_t = 0.1,
+        value_name = "SHARE",
+        help_heading = "Mining"
+    )]
     pub miner_cpu: f64,
     /// Search threads
-    #[arg(long = "miner.threads", env = "ATOLL_MINER_THREADS", default_value_t = 1, value_name = "N", help_heading = "Mining")]
+    #[arg(
+        long = "miner.threads",
+        env = "ATOLL_MINER_THREADS",
+        default_value_t = 1,
+        value_name = "N",
+        help_heading = "Mining"
+    )]
     pub miner_threads: usize,
     /// Block gas limit to steer towards
-    #[arg(long = "miner.gas-limit", env = "ATOLL_MINER_GAS_LIMIT", default_value_t = 60_000_000, value_name = "GAS", help_heading = "Mining")]
+    #[arg(
+        long = "miner.gas-limit",
+        env = "ATOLL_MINER_GAS_LIMIT",
+        default_value_t = 60_000_000,
+        value_name = "GAS",
+        help_heading = "Mining"
+    )]
     pub miner_gas_limit: u64,
     /// Extra data of mined blocks, at most 32 bytes
-    #[arg(long = "miner.extra", env = "ATOLL_MINER_EXTRA", default_value = "atoll", value_name = "TEXT", help_heading = "Mining")]
+    #[arg(
+        long = "miner.extra",
+        env = "ATOLL_MINER_EXTRA",
+        default_value = "atoll",
+        value_name = "TEXT",
+        help_heading = "Mining"
+    )]
     pub miner_extra: String,
 
     /// Lowest gas tip accepted into the pool and into mined blocks, in wei
-    #[arg(long = "gas-price", env = "ATOLL_GAS_PRICE", default_value_t = 0, value_name = "WEI", help_heading = "Transaction pool")]
+    #[arg(
+        long = "gas-price",
+        env = "ATOLL_GAS_PRICE",
+        default_value_t = 0,
+        value_name = "WEI",
+        help_heading = "Transaction pool"
+    )]
     pub gas_price: u64,
     /// Most pending transactions
-    #[arg(long = "txpool.pending", env = "ATOLL_TXPOOL_PENDING", default_value_t = 50_000, value_name = "N", help_heading = "Transaction pool")]
+    #[arg(
+        long = "txpool.pending",
+        env = "ATOLL_TXPOOL_PENDING",
+        default_value_t = 50_000,
+        value_name = "N",
+        help_heading = "Transaction pool"
+    )]
     pub txpool_pending: usize,
     /// Most queued transactions (those behind a nonce gap)
-    #[arg(long = "txpool.queued", env = "ATOLL_TXPOOL_QUEUED", default_value_t = 10_000, value_name = "N", help_heading = "Transaction pool")]
+    #[arg(
+        long = "txpool.queued",
+        env = "ATOLL_TXPOOL_QUEUED",
+        default_value_t = 10_000,
+        value_name = "N",
+        help_heading = "Transaction pool"
+    )]
     pub txpool_queued: usize,
 
     /// Report to a stats server: name:secret@host:port, or :secret@host:port for this node's own name

@@ -1,7 +1,10 @@
 //! Flags of the registry, the explorer, the stats server and the balancer.
 
 use clap::Args;
-use std::{net::{IpAddr, SocketAddr}, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 /// `atoll discovery`.
 #[derive(Debug, Clone, Args)]

@@ -37,13 +37,31 @@ pub struct UpArgs {
     #[arg(long = "miner.account", env = "ATOLL_MINER_ACCOUNT", value_name = "ADDRESS", help_heading = "Mining")]
     pub miner_account: Option<alloy_primitives::Address>,
     /// Share of a core that each miner may use, 0.01 to 1
-    #[arg(long = "miner.cpu", env = "ATOLL_MINER_CPU", default_value_t = 0.1, value_name = "SHARE", help_heading = "Mining")]
+    #[arg(
+        long = "miner.cpu",
+        env = "ATOLL_MINER_CPU",
+        default_value_t = 0.1,
+        value_name = "SHARE",
+        help_heading = "Mining"
+    )]
     pub miner_cpu: f64,
     /// Block gas limit the miners steer towards
-    #[arg(long = "miner.gas-limit", env = "ATOLL_MINER_GAS_LIMIT", default_value_t = 60_000_000, value_name = "GAS", help_heading = "Mining")]
+    #[arg(
+        long = "miner.gas-limit",
+        env = "ATOLL_MINER_GAS_LIMIT",
+        default_value_t = 60_000_000,
+        value_name = "GAS",
+        help_heading = "Mining"
+    )]
     pub miner_gas_limit: u64,
     /// Lowest gas tip that nodes accept and miners include, in wei
-    #[arg(long = "gas-price", env = "ATOLL_GAS_PRICE", default_value_t = 0, value_name = "WEI", help_heading = "Mining")]
+    #[arg(
+        long = "gas-price",
+        env = "ATOLL_GAS_PRICE",
+        default_value_t = 0,
+        value_name = "WEI",
+        help_heading = "Mining"
+    )]
     pub gas_price: u64,
 
     /// Whether to run the explorer
@@ -53,19 +71,43 @@ pub struct UpArgs {
     #[arg(long, env = "ATOLL_STATS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", help_heading = "Services")]
     pub stats: bool,
     /// Secret that nodes show to the stats server [default: a random one, kept in the data directory]
-    #[arg(long = "stats-secret", env = "ATOLL_STATS_SECRET", hide_env_values = true, value_name = "SECRET", help_heading = "Services")]
+    #[arg(
+        long = "stats-secret",
+        env = "ATOLL_STATS_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET",
+        help_heading = "Services"
+    )]
     pub stats_secret: Option<String>,
     /// Address the JSON-RPC, explorer and stats ports listen on
     #[arg(long, env = "ATOLL_HOST", default_value = "127.0.0.1", value_name = "IP", help_heading = "Services")]
     pub host: IpAddr,
     /// Port of JSON-RPC over HTTP and WebSocket
-    #[arg(long = "rpc-port", env = "ATOLL_RPC_PORT", default_value_t = 8545, value_name = "PORT", help_heading = "Services")]
+    #[arg(
+        long = "rpc-port",
+        env = "ATOLL_RPC_PORT",
+        default_value_t = 8545,
+        value_name = "PORT",
+        help_heading = "Services"
+    )]
     pub rpc_port: u16,
     /// Port of the explorer
-    #[arg(long = "explorer-port", env = "ATOLL_EXPLORER_PORT", default_value_t = 8080, value_name = "PORT", help_heading = "Services")]
+    #[arg(
+        long = "explorer-port",
+        env = "ATOLL_EXPLORER_PORT",
+        default_value_t = 8080,
+        value_name = "PORT",
+        help_heading = "Services"
+    )]
     pub explorer_port: u16,
     /// Port of the stats page
-    #[arg(long = "stats-port", env = "ATOLL_STATS_PORT", default_value_t = 3000, value_name = "PORT", help_heading = "Services")]
+    #[arg(
+        long = "stats-port",
+        env = "ATOLL_STATS_PORT",
+        default_value_t = 3000,
+        value_name = "PORT",
+        help_heading = "Services"
+    )]
     pub stats_port: u16,
     /// Engine of the nodes' chain tables: redb or sled
     #[arg(long, env = "ATOLL_DB", default_value = "redb", value_name = "ENGINE", help_heading = "Services")]

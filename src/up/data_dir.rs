@@ -47,7 +47,7 @@ impl DataDir {
             source,
         })?;
         let genesis_hash = spec.genesis_header().hash;
-        settle_genesis(&path, &text, genesis_hash)?;
+        settle_genesis(&path, &text, genesis_hash, spec.chain_id)?;
         fs::create_dir_all(path.join("logs")).map_err(|source| failed(&path, source))?;
         Ok(Self { path, spec, genesis_hash, _lock: lock })
     }
@@ -144,12 +144,17 @@ fn erase(path: &Path) -> Result<(), UpError> {
 }
 
 /// Writes the genesis file of a new directory; compares it in one that has one.
-fn settle_genesis(path: &Path, text: &str, asked: B256) -> Result<(), UpError> {
+fn settle_genesis(path: &Path, text: &str, asked: B256, chain_id: u64) -> Result<(), UpError> {
     let file = path.join(GENESIS);
     if file.exists() {
-        let found = genesis_command::read(&file)?.1.genesis_header().hash;
+        let held = genesis_command::read(&file)?.1;
+        let found = held.genesis_header().hash;
         if found != asked {
             return Err(UpError::OtherGenesis { path: path.into(), found, asked });
+        }
+        // The chain ID is no part of the genesis block, yet every transaction is signed for it.
+        if held.chain_id != chain_id {
+            return Err(UpError::OtherChainId { path: path.into(), found: held.chain_id, asked: chain_id });
         }
     }
     // Written again even so: keys outside the genesis hash (network ID, later forks) follow the new file.

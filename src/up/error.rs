@@ -20,7 +20,9 @@ pub enum UpError {
         source: std::io::Error,
     },
     /// Another `atoll up` has it.
-    #[error("a network is already running from {path}; see it with `atoll status`, stop it, or choose another --data-dir")]
+    #[error(
+        "a network is already running from {path}; see it with `atoll status`, stop it, or choose another --data-dir"
+    )]
     Running {
         /// The directory.
         path: PathBuf,
@@ -38,8 +40,23 @@ pub enum UpError {
         /// Genesis hash asked for.
         asked: B256,
     },
+    /// It holds another chain over the same genesis block.
+    #[error(
+        "{path} holds the chain with chain ID {found} (asked for {asked}); \
+         use --reset to erase it, or another --data-dir to keep both"
+    )]
+    OtherChainId {
+        /// The directory.
+        path: PathBuf,
+        /// Chain ID in the directory.
+        found: u64,
+        /// Chain ID asked for.
+        asked: u64,
+    },
     /// The directory to erase is not one of ours.
-    #[error("--reset: {path} is not a data directory of Atoll (no genesis.json in it), so nothing was erased; remove it yourself")]
+    #[error(
+        "--reset: {path} is not a data directory of Atoll (no genesis.json in it), so nothing was erased; remove it yourself"
+    )]
     NotOurs {
         /// The directory.
         path: PathBuf,

@@ -33,7 +33,13 @@ pub async fn run(args: UpArgs, log: LogArgs) -> Result<ExitCode, UpError> {
     let accounts = accounts::derive_many(&args.template.mnemonic, args.template.accounts)?;
     let plan = plan::Plan::new(&args, &log, &dir).await?;
     println!("Starting a private Ethereum network in {}", dir.path().display());
-    println!("  {} miner(s), {} client(s), chain ID {}, network ID {}", args.miners, args.clients, dir.spec().chain_id, plan.network_id);
+    println!(
+        "  {} miner(s), {} client(s), chain ID {}, network ID {}",
+        args.miners,
+        args.clients,
+        dir.spec().chain_id,
+        plan.network_id
+    );
 
     let supervisor = supervisor::Supervisor::start(&plan, &dir, args.verbose).await?;
     let outcome = tokio::select! {

@@ -1,7 +1,14 @@
 //! Which processes make up the network, with their flags. Pure data: nothing is started here.
 
-use super::{UpError, data_dir::DataDir, ports::{self, FreePorts}};
-use crate::{accounts, cli::{LogArgs, LogFormat, up::UpArgs}};
+use super::{
+    UpError,
+    data_dir::DataDir,
+    ports::{self, FreePorts},
+};
+use crate::{
+    accounts,
+    cli::{LogArgs, LogFormat, up::UpArgs},
+};
 use std::{net::SocketAddr, path::PathBuf};
 
 /// What a process is for.
@@ -147,7 +154,15 @@ impl Common<'_> {
         args.push(format!("--log-format={}", if self.log.log_format == LogFormat::Json { "json" } else { "text" }));
         args.push("--stop-with-stdin".into());
         let log = self.dir.log(&name);
-        ProcessPlan { name, role, args, env: Vec::new(), log, rpc: None, ready: format!("{}/ready", url("http", listen)) }
+        ProcessPlan {
+            name,
+            role,
+            args,
+            env: Vec::new(),
+            log,
+            rpc: None,
+            ready: format!("{}/ready", url("http", listen)),
+        }
     }
 
     fn find(&self, process: &mut ProcessPlan) {
@@ -180,7 +195,12 @@ impl Common<'_> {
         process
     }
 
-    fn balancer_process(&self, rpc: SocketAddr, explorer: Option<SocketAddr>, stats: Option<SocketAddr>) -> ProcessPlan {
+    fn balancer_process(
+        &self,
+        rpc: SocketAddr,
+        explorer: Option<SocketAddr>,
+        stats: Option<SocketAddr>,
+    ) -> ProcessPlan {
         let mut process = self.process("balancer".into(), Role::Balancer, "balancer", rpc);
         self.find(&mut process);
         process.args.push(format!("--rpc.listen={rpc}"));

@@ -1,7 +1,11 @@
 //! Waiting until the network really answers: every process ready, peers connected, the first block mined, the
 //! pages served through the balancer.
 
-use super::{UpError, logs, plan::{Plan, Role}, supervisor::Supervisor};
+use super::{
+    UpError, logs,
+    plan::{Plan, Role},
+    supervisor::Supervisor,
+};
 use serde_json::{Value, json};
 use std::{
     io::{IsTerminal, Write},
@@ -59,9 +63,8 @@ pub async fn call(client: &reqwest::Client, url: &str, method: &str, params: Val
 }
 
 async fn missing(client: &reqwest::Client, plan: &Plan) -> Vec<String> {
-    let answers = |url: String| async move {
-        client.get(url).send().await.is_ok_and(|answer| answer.status().is_success())
-    };
+    let answers =
+        |url: String| async move { client.get(url).send().await.is_ok_and(|answer| answer.status().is_success()) };
     let mut missing = Vec::new();
     for process in &plan.processes {
         // A network of one node has no peers to wait for: its health is enough.
@@ -81,7 +84,9 @@ async fn missing(client: &reqwest::Client, plan: &Plan) -> Vec<String> {
         }
     }
     for (name, url) in [("the explorer's page", &plan.explorer), ("the stats page", &plan.stats)] {
-        if let Some(url) = url && !answers(url.clone()).await {
+        if let Some(url) = url
+            && !answers(url.clone()).await
+        {
             missing.push(name.into());
         }
     }

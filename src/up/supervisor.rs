@@ -56,12 +56,11 @@ impl Supervisor {
             ends: vec![0; plan.processes.len()],
             announced: false,
         }));
-        let supervisor =
-            Self { dir: dir.path().into(), state: state.clone(), tasks: Mutex::default(), follower };
+        let supervisor = Self { dir: dir.path().into(), state: state.clone(), tasks: Mutex::default(), follower };
         let on_pid = on_pid(state, dir.path().into());
         for planned in &plan.processes {
-            let child = process::spawn(planned)
-                .map_err(|source| UpError::Spawn { name: planned.name.clone(), source })?;
+            let child =
+                process::spawn(planned).map_err(|source| UpError::Spawn { name: planned.name.clone(), source })?;
             let stop = CancellationToken::new();
             let task = tokio::spawn(process::supervise(planned.clone(), child, stop.clone(), on_pid.clone()));
             supervisor.tasks().push((planned.role, stop, task));

@@ -1,6 +1,6 @@
 //! A whole network under `atoll up`.
 
-use super::{ATOLL, PATIENCE, http, wait_until};
+use super::{ATOLL, PATIENCE, wait_until};
 use serde_json::Value;
 use std::{
     fs::File,
@@ -75,7 +75,9 @@ impl Network {
     pub fn facts(&self) -> Value {
         let mut facts = None;
         wait_until("network.json can be read", || {
-            facts = std::fs::read(self.data_dir().join("network.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
+            facts = std::fs::read(self.data_dir().join("network.json"))
+                .ok()
+                .and_then(|text| serde_json::from_slice(&text).ok());
             facts.is_some()
         });
         facts.unwrap()
@@ -91,12 +93,6 @@ impl Network {
         let facts = self.facts();
         let process = facts["processes"].as_array().unwrap().iter().find(|process| process["name"] == name);
         process.unwrap_or_else(|| panic!("no process {name}"))[field].clone()
-    }
-
-    /// The nodes' own JSON-RPC URLs.
-    pub fn nodes(&self) -> Vec<String> {
-        let facts = self.facts();
-        facts["processes"].as_array().unwrap().iter().filter_map(|process| process["rpc"].as_str().map(Into::into)).collect()
     }
 
     /// `kill -9` of one process.
@@ -120,15 +116,6 @@ impl Network {
     pub fn interrupt(&mut self) -> std::process::ExitStatus {
         assert!(Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap().success());
         self.child.wait().unwrap()
-    }
-
-    /// A page or a JSON answer that must be served.
-    pub fn get(&self, url: &str) -> String {
-        let answer = http().get(url).send().unwrap();
-        let status = answer.status();
-        let text = answer.text().unwrap();
-        assert!(status.is_success(), "{url}: {status} {text}");
-        text
     }
 }
 

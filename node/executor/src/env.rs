@@ -2,7 +2,7 @@
 
 use crate::evm::constantinople_gas;
 use alloy_evm::EvmEnv;
-use atoll_primitives::{ChainSpec, Hardfork, Header, U256};
+use atoll_primitives::{B256, ChainSpec, EngineConfig, Hardfork, Header, U256};
 use revm::{
     context::{BlockEnv, CfgEnv},
     context_interface::block::BlobExcessGasAndPrice,
@@ -56,9 +56,17 @@ pub fn evm_env(spec: &ChainSpec, header: &Header) -> EvmEnv {
         gas_limit: header.gas_limit,
         basefee: header.base_fee_per_gas.unwrap_or_default(),
         difficulty: header.difficulty,
-        prevrandao: id.is_enabled_in(SpecId::MERGE).then_some(header.mix_hash),
+        prevrandao: id.is_enabled_in(SpecId::MERGE).then(|| prevrandao(spec, header)),
         blob_excess_gas_and_price,
         ..BlockEnv::default()
     };
     EvmEnv::new(cfg, block)
+}
+
+/// What opcode 0x44 gives from the merge's rules on: the header's mixHash, except under proof of work. There mixHash
+/// is part of the seal, which is searched only after the block has been executed; the opcode keeps its older
+/// meaning, the difficulty, by which EIP-4399 lets contracts tell the two apart.
+fn prevrandao(spec: &ChainSpec, header: &Header) -> B256 {
+    let proof_of_work = matches!(spec.engine, EngineConfig::Ethash(_)) && !header.difficulty.is_zero();
+    if proof_of_work { header.difficulty.into() } else { header.mix_hash }
 }

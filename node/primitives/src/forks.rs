@@ -143,11 +143,14 @@ impl ChainSpec {
 
     fn fork_keys(&self) -> impl Iterator<Item = ForkFilterKey> + '_ {
         let merge = self.genesis.config.merge_netsplit_block.map(ForkFilterKey::Block);
-        self.forks.iter().filter_map(|(_, _, at)| match at {
-            ForkCondition::Block(number) => Some(ForkFilterKey::Block(*number)),
-            ForkCondition::Timestamp(time) => Some(ForkFilterKey::Time(*time)),
-            _ => None,
-        }).chain(merge)
+        self.forks
+            .iter()
+            .filter_map(|(_, _, at)| match at {
+                ForkCondition::Block(number) => Some(ForkFilterKey::Block(*number)),
+                ForkCondition::Timestamp(time) => Some(ForkFilterKey::Time(*time)),
+                _ => None,
+            })
+            .chain(merge)
     }
 
     /// The filter that tells whether a peer's fork ID fits ours at this head.

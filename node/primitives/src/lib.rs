@@ -21,8 +21,8 @@ pub use alloy_eips::{self as eips, eip2718, eip7840::BlobParams};
 pub use alloy_genesis::{self as genesis_types, Genesis, GenesisAccount};
 pub use alloy_hardforks::{EthereumHardfork as Hardfork, ForkCondition};
 pub use alloy_primitives::{
-    self as primitives, Address, B64, B256, BlockHash, BlockNumber, Bloom, Bytes, Log, TxHash, U64, U256, address, b256,
-    bytes, hex, keccak256,
+    self as primitives, Address, B64, B256, BlockHash, BlockNumber, Bloom, Bytes, Log, TxHash, U64, U256, address,
+    b256, bytes, hex, keccak256,
 };
 pub use alloy_rlp as rlp;
 pub use block::{RecoveredBlock, SealedHeader, TxLocation, recover_senders};

@@ -148,9 +148,9 @@ impl ChainSpec {
             mix_hash: genesis.mix_hash,
             nonce: genesis.nonce.into(),
             base_fee_per_gas: london.then(|| {
-                genesis.base_fee_per_gas.map_or(alloy_eips::eip1559::INITIAL_BASE_FEE, |fee| {
-                    u64::try_from(fee).unwrap_or(u64::MAX)
-                })
+                genesis
+                    .base_fee_per_gas
+                    .map_or(alloy_eips::eip1559::INITIAL_BASE_FEE, |fee| u64::try_from(fee).unwrap_or(u64::MAX))
             }),
             withdrawals_root: active(Fork::Shanghai).then_some(alloy_consensus::constants::EMPTY_WITHDRAWALS),
             parent_beacon_block_root: cancun.then_some(B256::ZERO),
@@ -170,7 +170,8 @@ impl ChainSpec {
 fn engine(config: &Value) -> Result<EngineConfig, GenesisError> {
     let read = |key: &str| config.get(key).filter(|value| !value.is_null());
     fn parse<T: serde::de::DeserializeOwned>(key: &str, value: &Value) -> Result<T, GenesisError> {
-        serde_json::from_value(value.clone()).map_err(|err| GenesisError::field(format!("config.{key}"), err.to_string()))
+        serde_json::from_value(value.clone())
+            .map_err(|err| GenesisError::field(format!("config.{key}"), err.to_string()))
     }
     let present: Vec<&str> = ["ethash", "clique", "qbft"].into_iter().filter(|key| read(key).is_some()).collect();
     if present.len() > 1 {
@@ -195,6 +196,7 @@ fn engine(config: &Value) -> Result<EngineConfig, GenesisError> {
         return Ok(EngineConfig::Qbft(parse("qbft", value)?));
     }
     // geth's test genesis files often name no engine: proof of work, unless the merge came first.
-    let merged = read("terminalTotalDifficulty").is_some_and(|ttd| ttd.as_u64() == Some(0) || ttd.as_str() == Some("0x0") || ttd.as_str() == Some("0"));
+    let merged = read("terminalTotalDifficulty")
+        .is_some_and(|ttd| ttd.as_u64() == Some(0) || ttd.as_str() == Some("0x0") || ttd.as_str() == Some("0"));
     Ok(if merged { EngineConfig::Beacon } else { EngineConfig::Ethash(EthashConfig::default()) })
 }

@@ -6,6 +6,7 @@
 
 mod blockchain_test;
 mod fork;
+#[path = "../../../executor/tests/conformance/runner.rs"]
 mod runner;
 
 macro_rules! suites {

@@ -81,7 +81,7 @@ async fn explorer(args: ExplorerArgs, stop: Stop) -> Result<(), BoxError> {
         network_id: Some(spec.network_id),
         chain_id: Some(spec.chain_id),
         genesis: Some(spec.genesis_header().hash),
-        name: name(args.find.name),
+        name: args.find.name.unwrap_or_else(|| "Atoll explorer".to_owned()),
         ..ExplorerConfig::default()
     };
     Ok(atoll_explorer::run(config, stop).await?)

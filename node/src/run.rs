@@ -6,9 +6,12 @@ use crate::{
 };
 use atoll_network::{Network, NetworkConfig};
 use atoll_rpc::{Namespace, NodeControl, RpcConfig, RpcContext};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
+
+/// A little faster than geth: on a network that has just started, peers and hash rates change by the second.
+const PACE: ethstats::Pace = ethstats::Pace { full: Duration::from_secs(5), pending: Duration::from_secs(1) };
 
 /// Runs a node until `stop` is cancelled.
 ///
@@ -52,7 +55,7 @@ pub async fn run(config: NodeConfig, stop: CancellationToken) -> Result<(), Node
     let registered = registration::start(&config, &secret, &core.chain, &network, rpc.local_addr, &tasks)?;
     if let Some(target) = target {
         let source = report::source(&config, &core, control.clone(), &tasks);
-        tokio::spawn(ethstats::run(target, source, ethstats::Pace::default(), tasks.clone()));
+        tokio::spawn(ethstats::run(target, source, PACE, tasks.clone()));
     }
     let metrics_task = serve_metrics(&config, recorder, control, &tasks);
 

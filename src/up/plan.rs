@@ -165,12 +165,12 @@ impl Common<'_> {
         }
     }
 
-    fn find(&self, process: &mut ProcessPlan) {
+    fn find(&self, process: &mut ProcessPlan, name: &str) {
         process.args.extend([
             format!("--genesis={}", self.dir.genesis_file().display()),
             format!("--network-id={}", self.network_id),
             format!("--registry={}", self.registry),
-            format!("--name={}", process.name),
+            format!("--name={name}"),
         ]);
     }
 
@@ -182,7 +182,7 @@ impl Common<'_> {
 
     fn stats_process(&self, listen: SocketAddr, secret: &str) -> ProcessPlan {
         let mut process = self.process("stats".into(), Role::Stats, "stats", listen);
-        self.find(&mut process);
+        self.find(&mut process, "stats");
         process.args.extend([data_dir(self.dir, "stats"), format!("--listen={listen}")]);
         process.env.push(("ATOLL_STATS_SECRET", secret.to_owned()));
         process
@@ -190,7 +190,7 @@ impl Common<'_> {
 
     fn explorer_process(&self, listen: SocketAddr) -> ProcessPlan {
         let mut process = self.process("explorer".into(), Role::Explorer, "explorer", listen);
-        self.find(&mut process);
+        self.find(&mut process, "Atoll explorer");
         process.args.extend([data_dir(self.dir, "explorer"), format!("--listen={listen}")]);
         process
     }
@@ -202,7 +202,7 @@ impl Common<'_> {
         stats: Option<SocketAddr>,
     ) -> ProcessPlan {
         let mut process = self.process("balancer".into(), Role::Balancer, "balancer", rpc);
-        self.find(&mut process);
+        self.find(&mut process, "balancer");
         process.args.push(format!("--rpc.listen={rpc}"));
         process.args.extend(explorer.map(|address| format!("--explorer.listen={address}")));
         process.args.extend(stats.map(|address| format!("--stats.listen={address}")));
@@ -221,7 +221,7 @@ impl Common<'_> {
         let name = format!("{}-{index}", role.name());
         let (rpc, peers) = (free.take()?, free.take()?);
         let mut process = self.process(name.clone(), role, "node", rpc);
-        self.find(&mut process);
+        self.find(&mut process, &name);
         process.args.extend([
             data_dir(self.dir, &name),
             format!("--db={}", self.args.db),

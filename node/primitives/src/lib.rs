@@ -9,6 +9,7 @@ mod error;
 mod forks;
 mod genesis;
 mod header_reader;
+mod known;
 mod spec;
 
 pub use account::{Account, StateChanges, StorageChanges};

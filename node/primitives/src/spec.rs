@@ -1,6 +1,6 @@
 //! The chain specification: everything that nodes of one network must share.
 
-use crate::{GenesisError, SealedHeader, forks, genesis_state_root};
+use crate::{GenesisError, SealedHeader, forks, genesis_state_root, known};
 use alloy_consensus::Header;
 use alloy_genesis::Genesis;
 use alloy_hardforks::{EthereumHardfork as Fork, ForkCondition};
@@ -92,6 +92,9 @@ impl ChainSpec {
     pub fn from_json(text: &str) -> Result<Self, GenesisError> {
         let raw: Value = serde_json::from_str(text)?;
         if !raw.get("config").is_some_and(Value::is_object) {
+            if let Some(spec) = known::recognise(&raw) {
+                return Ok(spec);
+            }
             return Err(GenesisError::field("config", "is missing; it holds chainId, the forks and the engine"));
         }
         // From the text, not from the value: only then do errors carry line and column.

@@ -94,15 +94,37 @@ impl Shared {
                 tracing::error!(%error, "the preferred chain does not execute; returning to the old one");
                 self.rewind(*fork, *fork_number).map_err(|error| failed(error.into()))?;
                 self.replay(&old, true)?;
-                self.storage.flush_all().map_err(|error| failed(error.into()))?;
+                self.storage.settle().map_err(|error| failed(error.into()))?;
                 return Err(error);
             }
-            // At once, because the journal does not bring back blocks the tables knew from an earlier time.
-            self.storage.flush_all().map_err(|error| failed(error.into()))?;
+            self.storage.settle().map_err(|error| failed(error.into()))?;
         }
         let mut side = self.side.write();
         blocks.iter().for_each(|hash| side.remove(hash));
         Ok(())
+    }
+
+    /// After a start: if the process died between unwinding a chain and persisting a heavier one, the chain that was
+    /// left comes back. Peers have the heavier one, and will offer it again.
+    pub(crate) fn return_to_left_head(&self) -> Result<(), ImportError> {
+        let head = self.storage.head();
+        let failed = |source: InternalError| internal(head.number, head.hash, source);
+        let left = self.storage.left_head().map_err(|error| failed(error.into()))?;
+        let Some(left) = left else { return Ok(()) };
+        let td = self.td(&left).map_err(failed)?.ok_or_else(|| failed(InternalError::Missing { hash: left }))?;
+        if head.hash != left && self.head_td() <= td {
+            let header =
+                self.header(&left).map_err(failed)?.ok_or_else(|| failed(InternalError::Missing { hash: left }))?;
+            let branch = self.branch(left, header.number).map_err(failed)?;
+            tracing::warn!(
+                fork = branch.fork_number,
+                to = header.number,
+                "returning to the chain before a broken-off reorganisation"
+            );
+            self.rewind(branch.fork, branch.fork_number).map_err(|error| failed(error.into()))?;
+            self.replay(&branch.blocks, true)?;
+        }
+        self.storage.settle().map_err(|error| failed(error.into()))
     }
 
     /// After a block of the branch proved invalid: those above it are invalid too, and no longer worth keeping.

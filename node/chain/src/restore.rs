@@ -34,7 +34,12 @@ pub(crate) fn restore(shared: &Shared) -> Result<(), ChainError> {
         }
     }
     shared.storage.finish_restore()?;
-    Ok(())
+    let head = shared.storage.head();
+    shared.return_to_left_head().map_err(|source| ChainError::Restore {
+        number: head.number,
+        hash: head.hash,
+        source: Box::new(source),
+    })
 }
 
 fn restore_one(shared: &Shared, block: Arc<RecoveredBlock>) -> Result<(), ImportError> {

@@ -46,7 +46,7 @@ impl Storage {
         let mut journal = Journal::default();
         let start = Position::decode(&meta(&kv, tables::META_JOURNAL)?)?;
         let segments =
-            Segments::open(&segments, start, SEGMENT_BYTES, &mut |record| journal.take_in(record, &kv, &base.hash))?;
+            Segments::open(&segments, start, SEGMENT_BYTES, &mut |record| journal.take_in(record, &base.hash))?;
         tracing::info!(base = base.number, journaled = journal.len(), engine = %options.engine, "opened the chain");
         let inner = Inner {
             genesis_hash: genesis.hash,

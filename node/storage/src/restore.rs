@@ -7,7 +7,6 @@ use crate::{
     segment::{KIND_BLOCK, KIND_HEAD, Position, Scanned, decode_block},
     tables,
 };
-use atoll_kv::Kv;
 use atoll_primitives::{B256, RecoveredBlock, primitives::map::B256Map};
 use std::sync::Arc;
 
@@ -22,8 +21,9 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Takes a record in. Blocks the tables hold already, and such as lead nowhere, are left out.
-    pub fn take_in(&mut self, record: Scanned, kv: &Kv, base: &B256) -> Result<(), StorageError> {
+    /// Takes a record in. Blocks that do not lead on from the base are left out: the tables hold them already. A
+    /// block that was unwound and came back has its rows too, and yet must be executed again.
+    pub fn take_in(&mut self, record: Scanned, base: &B256) -> Result<(), StorageError> {
         let Scanned { kind, payload, position } = record;
         match kind {
             KIND_BLOCK => {
@@ -31,7 +31,7 @@ impl Journal {
                 let parent = block.header().parent_hash;
                 let connected = parent == *base || self.positions.contains_key(&parent);
                 let repeated = self.positions.contains_key(&block.hash);
-                if connected && !repeated && kv.get(tables::LOCATIONS, block.hash.as_slice())?.is_none() {
+                if connected && !repeated {
                     self.positions.insert(block.hash, position);
                     self.blocks.push(block);
                 }

@@ -67,6 +67,8 @@ pub(crate) const META_GENESIS: &[u8] = b"genesis";
 pub(crate) const META_BASE: &[u8] = b"base";
 /// In [`META`]: where in the segments the first record stands that the tables do not hold.
 pub(crate) const META_JOURNAL: &[u8] = b"journal";
+/// In [`META`]: hash of the head that an unwind left, until the chain that follows it is persisted.
+pub(crate) const META_LEFT_HEAD: &[u8] = b"left_head";
 
 pub(crate) fn slot_key(address: &Address, slot: &U256) -> [u8; 52] {
     let mut key = [0; 52];

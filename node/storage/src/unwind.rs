@@ -18,6 +18,7 @@ impl Storage {
     ///
     /// If it is at or above the base this is [`Storage::set_head`]. Below, one atomic batch takes the base there.
     /// The blocks above stay readable by their hash, though their state is gone: they can be imported again.
+    /// The same batch notes the head that was left, for [`Storage::left_head`].
     ///
     /// # Errors
     /// [`StorageError::UnknownBlock`] if `to` is not canonical, [`StorageError::UnwindMismatch`] if the state does
@@ -35,6 +36,27 @@ impl Storage {
         }
         let target = self.sealed_header(to)?.ok_or_else(unknown)?;
         self.unwind_base(&base, target)
+    }
+
+    /// The head that an unwind left without [`Storage::settle`] after it: the process died in between, and the
+    /// blocks up to this one may not be given up for a shorter chain.
+    ///
+    /// # Errors
+    /// The tables' failure to read.
+    pub fn left_head(&self) -> Result<Option<B256>, StorageError> {
+        let row = self.inner.base.kv.get(tables::META, tables::META_LEFT_HEAD)?;
+        row.map(|hash| tables::decode_hash(&hash)).transpose()
+    }
+
+    /// Ends what an unwind began: persists the chain as it is now, then forgets the head that was left.
+    ///
+    /// # Errors
+    /// As for [`Storage::flush`].
+    pub fn settle(&self) -> Result<(), StorageError> {
+        self.flush_all()?;
+        let mut batch = Batch::new();
+        batch.delete(tables::META, tables::META_LEFT_HEAD);
+        Ok(self.inner.base.kv.write(batch)?)
     }
 
     fn unwind_base(&self, base: &SealedHeader, target: Arc<SealedHeader>) -> Result<(), StorageError> {
@@ -64,6 +86,10 @@ impl Storage {
         for layer in memory.layers.values() {
             let Layer { executed, header, position } = layer.as_ref();
             put_block(&mut batch, header, &executed.total_difficulty, *position);
+        }
+        // An unwind on the way of another one goes back to where the first began.
+        if self.left_head()?.is_none() {
+            batch.put(tables::META, tables::META_LEFT_HEAD, memory.head.hash.as_slice());
         }
         put_base(&mut batch, &target, tail.end());
         self.inner.base.kv.write(batch)?;

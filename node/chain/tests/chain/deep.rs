@@ -111,3 +111,29 @@ fn it_survives_a_crash_after_returning_to_a_chain_it_had_left() {
     let chain = open(dir.path(), &spec, DEPTH);
     assert_eq!((chain.head().number, chain.head().hash), first.head());
 }
+
+/// The process dies after the old chain was unwound, with this many blocks of the other one on disk: the node comes
+/// back with whichever is heavier, and is not left on the stump of either.
+#[test]
+fn a_crash_in_the_middle_does_not_shorten_the_chain() {
+    for (others, expected) in [(0, 12), (3, 12), (10, 12), (11, 13)] {
+        let (node, ours) = settled(12);
+        let old = node.head();
+        node.chain.storage().unwind(&hash(&ours[1])).unwrap();
+        node.mine(others, 1);
+        if others == 3 {
+            node.chain.storage().flush_all().unwrap();
+        }
+        let stump = node.head();
+        let Node { dir, spec, chain, .. } = node;
+        drop(chain);
+        for start in 1..=2 {
+            let chain = open(dir.path(), &spec, DEPTH);
+            let head = (chain.head().number, chain.head().hash);
+            assert_eq!(head, if expected == 12 { old } else { stump }, "{others} blocks, start {start}");
+            assert_eq!(head.0, expected);
+            let received = chain.storage().head_state().account(&RECEIVER).unwrap().unwrap().balance;
+            assert_eq!(received, U256::from(expected));
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod crash;
+
 use alloy_primitives::{B256, U256};
 use atoll_discovery::api::{ErrorCode, RegisterRequest, Status};
 use atoll_discovery::{

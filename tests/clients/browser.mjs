@@ -1,9 +1,9 @@
 // A browser looks at the explorer and the stats page: they update without a reload, load nothing from elsewhere,
-// log no errors. node browser.mjs RPC EXPLORER STATS
+// log no errors; a killed node turns grey and comes back. node browser.mjs RPC EXPLORER STATS PID
 import { chromium } from "playwright-core";
 import { check } from "./token.mjs";
 
-const [rpc, explorer, stats] = process.argv.slice(2);
+const [rpc, explorer, stats, ...pids] = process.argv.slice(2);
 const browser = await chromium.launch({
   executablePath: "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
@@ -32,6 +32,15 @@ const page = await open(stats);
 await page.waitForFunction(() => ["miner-1", "miner-2", "client-1"].every((name) => document.body.innerText.includes(name)), null, { timeout: 30000 });
 const liveNodes = await page.evaluate(async () => (await (await fetch("/v1/status")).json()).nodes.filter((node) => node.active ?? node.online ?? node.live).length);
 check(liveNodes === 3, `three live nodes (${liveNodes})`);
+
+// "3 / 3": live nodes of all that were seen.
+const live = (count) => page.waitForFunction((text) => document.body.innerText.replace(/\s/g, "").includes(text), `${count}/3`, { timeout: 60000 });
+await live(3);
+for (const pid of pids) process.kill(Number(pid), "SIGKILL");
+await live(2);
+check(true, "a node that was killed turns grey without a reload");
+await live(3);
+check(true, "and comes back without a reload");
 
 for (const [name, url] of [["explorer", explorer], ["stats", stats]]) {
   for (const [look, options] of [["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 375, height: 800 } }]]) {

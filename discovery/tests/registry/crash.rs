@@ -20,7 +20,17 @@ async fn crash_child() {
     std::future::pending::<()>().await;
 }
 
-fn start(dir: &Path) -> (Child, RegistryClient) {
+/// A registry's process; killed at the end, also of a test that fails.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn start(dir: &Path) -> (Killed, RegistryClient) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["crash::crash_child", "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, dir)
@@ -29,7 +39,7 @@ fn start(dir: &Path) -> (Child, RegistryClient) {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let url = lines.find_map(|line| line.strip_prefix("serving ").map(str::to_owned)).unwrap();
-    (child, RegistryClient::new(&[url]).unwrap())
+    (Killed(child), RegistryClient::new(&[url]).unwrap())
 }
 
 /// Eight nodes register new records, renew and leave as fast as they can, until the process is killed under them.
@@ -40,7 +50,7 @@ async fn kill_9_loses_nothing_that_was_acknowledged() {
     // is not waited for), and whether the node left after it.
     let acknowledged = Arc::new(Mutex::new([(0_u64, 0_u64, false); 8]));
     for (round, wait) in [(1_u64, 150), (2, 400), (3, 700)] {
-        let (mut child, client) = start(dir.path());
+        let (child, client) = start(dir.path());
         let nodes = (0..8_u8).map(|seed| {
             let (client, acknowledged) = (client.clone(), Arc::clone(&acknowledged));
             tokio::spawn(node(seed, round, client, acknowledged))
@@ -51,13 +61,12 @@ async fn kill_9_loses_nothing_that_was_acknowledged() {
             acknowledged.lock().await.iter().all(|node| node.0 > round * 1_000_000)
         })
         .await;
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(child);
         for node in nodes {
             node.await.unwrap();
         }
 
-        let (mut child, client) = start(dir.path());
+        let (child, client) = start(dir.path());
         let listed = client.list(1, GENESIS).await.unwrap();
         for (seed, (seq, number, left)) in acknowledged.lock().await.iter().enumerate() {
             let name = format!("node-{seed}");
@@ -73,8 +82,7 @@ async fn kill_9_loses_nothing_that_was_acknowledged() {
                 assert!(leaving, "{name} is gone in round {round}: {:?}", names(&listed));
             }
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(child);
     }
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod blockchain_test;
+#[path = "../../../executor/tests/conformance/fork.rs"]
 mod fork;
 #[path = "../../../executor/tests/conformance/runner.rs"]
 mod runner;

@@ -2,7 +2,7 @@
 //! state, and its header must agree. Rules of headers, ommers and fork choice are tested where they live, in `chain`.
 
 use crate::{
-    fork,
+    chain_spec,
     memory::MemoryState,
     runner::Tally,
     state_test::{bytes, state},
@@ -22,7 +22,7 @@ pub fn run_file(name: &str, text: &str) -> Tally {
     let tests: BTreeMap<String, Value> = serde_json::from_str(text).unwrap();
     for (case, test) in tests {
         let network = test["network"].as_str().unwrap();
-        let result = match fork::spec(network, test.get("config"), &test["pre"]) {
+        let result = match chain_spec::spec(network, test.get("config"), &test["pre"]) {
             Some(spec) => run_case(&spec, &test),
             None => Err(format!("unknown network {network}")),
         };

@@ -1,6 +1,5 @@
-//! Chain specifications for the network names that test suites use.
+//! The genesis file's `config` for the network names that test suites use.
 
-use atoll_primitives::ChainSpec;
 use serde_json::{Map, Value, json};
 
 /// Keys of a genesis file's `config`, each with the names that suites give the fork it starts.
@@ -29,12 +28,11 @@ const FORKS: [(&str, &[&str]); 20] = [
 /// Blob-parameter forks beyond those, at the end of the same order.
 const MORE: [(&str, &[&str]); 2] = [("bpo3Time", &["BPO3"]), ("bpo4Time", &["BPO4"])];
 
-/// The specification of a network; `None` for an unknown name. Of the accounts, `pre`, it keeps those that matter to
-/// rules: the ones with storage but without code.
+/// The `config` of a network's genesis file; `None` for an unknown name.
 ///
 /// `London` starts every fork up to London at once. `HomesteadToDaoAt5` starts the second at block 5,
 /// `CancunToPragueAtTime15k` at second 15,000, `ArrowGlacierToParisAtDiffC0000` at that total difficulty.
-pub fn spec(network: &str, config: Option<&Value>, pre: &Value) -> Option<ChainSpec> {
+pub fn config(network: &str, config: Option<&Value>) -> Option<Map<String, Value>> {
     let (base, transition) = match network.split_once("To") {
         Some((base, rest)) => (base, Some(rest.rsplit_once("At")?)),
         None => (network, None),
@@ -62,20 +60,7 @@ pub fn spec(network: &str, config: Option<&Value>, pre: &Value) -> Option<ChainS
     if let Some(schedule) = config.and_then(|config| config.get("blobSchedule")?.as_object()) {
         keys.insert("blobSchedule".into(), blob_schedule(schedule));
     }
-    let genesis = json!({ "config": keys, "gasLimit": "0x1000000", "difficulty": "0x1", "alloc": bare(pre) });
-    Some(ChainSpec::from_json(&genesis.to_string()).unwrap())
-}
-
-fn bare(pre: &Value) -> Map<String, Value> {
-    let word = |text: &str| format!("0x{:0>64}", text.trim_start_matches("0x"));
-    let accounts = pre.as_object().unwrap().iter().filter(|(_, account)| account["code"] == "0x");
-    let accounts = accounts.filter(|(_, account)| number(&account["nonce"]) == 0);
-    let entries = accounts.filter_map(|(address, account)| {
-        let slots = account["storage"].as_object().unwrap().iter();
-        let slots: Map<_, _> = slots.map(|(slot, value)| (word(slot), json!(word(value.as_str().unwrap())))).collect();
-        (!slots.is_empty()).then(|| (address.clone(), json!({ "balance": "0x0", "storage": slots })))
-    });
-    entries.collect()
+    Some(keys)
 }
 
 /// `5`, `Time15k` or `DiffC0000`.
@@ -97,7 +82,7 @@ fn blob_schedule(schedule: &Map<String, Value>) -> Value {
     Value::Object(entries.collect())
 }
 
-fn number(value: &Value) -> u64 {
+pub fn number(value: &Value) -> u64 {
     match value {
         Value::String(text) => u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap(),
         other => other.as_u64().unwrap(),

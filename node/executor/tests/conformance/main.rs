@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod blockchain_test;
+mod chain_spec;
 mod fork;
 mod memory;
 mod runner;

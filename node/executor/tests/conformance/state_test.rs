@@ -1,6 +1,6 @@
 //! The format of GeneralStateTests: one transaction over a state, for several forks and argument combinations.
 
-use crate::{fork, memory::MemoryState, runner::Tally};
+use crate::{chain_spec, memory::MemoryState, runner::Tally};
 use atoll_executor::execute_transaction;
 use atoll_primitives::{
     Address, B256, Bytes, ChainSpec, Hardfork, Header, Log, SignerRecoverable, Transaction, U256,
@@ -20,7 +20,7 @@ pub fn run_file(name: &str, text: &str) -> Tally {
     for (case, test) in tests {
         let pre = state(&test["pre"]);
         for (fork, posts) in test["post"].as_object().unwrap() {
-            let Some(spec) = fork::spec(fork, test.get("config"), &test["pre"]) else {
+            let Some(spec) = chain_spec::spec(fork, test.get("config"), &test["pre"]) else {
                 tally.failures.push(format!("{name} {case}: unknown fork {fork}"));
                 continue;
             };

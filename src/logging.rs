@@ -17,7 +17,10 @@ pub struct LogFilterError {
 /// # Errors
 /// When the filter cannot be read.
 pub fn init(args: &LogArgs) -> Result<(), LogFilterError> {
-    let filter = EnvFilter::try_new(&args.log).map_err(|source| LogFilterError { given: args.log.clone(), source })?;
+    // libp2p warns of each message that two neighbours pass on at the same moment: everyday business under load. Whoever
+    // wants to read it names the target, which then counts.
+    let filter = EnvFilter::try_new(format!("libp2p_gossipsub=error,{}", args.log))
+        .map_err(|source| LogFilterError { given: args.log.clone(), source })?;
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call in one process keeps the first subscriber, which is what is wanted.

@@ -7,6 +7,7 @@
 mod clients;
 mod containers;
 mod crash;
+mod joining;
 mod mistakes;
 mod pages;
 mod program;

@@ -6,6 +6,7 @@ use crate::record::{Head, NodeRecord};
 use alloy_primitives::B256;
 use rlp::{Rlp, RlpStream};
 use std::path::Path;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that may wait for one flush; more are made to wait at the channel.
@@ -59,6 +60,25 @@ impl Stored {
     }
 }
 
+/// How often, and how far apart, a locked database is tried again: the registry that held it may be about to end.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// Opens the database; waits up to two seconds for another process to let go of it.
+fn open_unlocked(dir: &Path) -> Result<sled::Db, sled::Error> {
+    let config = sled::Config::new().path(dir).cache_capacity(16 << 20);
+    for _ in 1..LOCK_TRIES {
+        match config.open() {
+            // sled has no error of its own for this.
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            result => return result,
+        }
+    }
+    config.open()
+}
+
 /// Clone handle of the database.
 #[derive(Clone)]
 pub(crate) struct Store {
@@ -69,7 +89,7 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the database and starts its flushing thread, which ends with the last handle.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let db = sled::Config::new().path(dir).cache_capacity(16 << 20).open()?;
+        let db = open_unlocked(dir)?;
         let records = db.open_tree("records")?;
         let (flushes, mut requests) = mpsc::channel::<oneshot::Sender<Result<(), sled::Error>>>(FLUSH_QUEUE);
         std::thread::Builder::new()

@@ -111,3 +111,17 @@ async fn node(seed: u8, round: u64, client: RegistryClient, acknowledged: Arc<Mu
         }
     }
 }
+
+/// A registry that is started while the one before it still ends finds the database locked, and waits.
+#[tokio::test]
+async fn a_start_waits_for_the_one_before_to_let_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let (before, _) = start(dir.path());
+    let release = tokio::task::spawn_blocking(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        drop(before);
+    });
+    let server = Server::start(dir.path(), Duration::from_secs(60)).await;
+    release.await.unwrap();
+    server.stop().await;
+}

@@ -4,6 +4,7 @@ use super::Service;
 use crate::gossip::{self, GossipId, GossipKind};
 use crate::handle::{Acceptance, NetworkEvent};
 use crate::score::Misbehaviour;
+use atoll_primitives::{Header, U256};
 use libp2p::gossipsub::{self, IdentTopic, PublishError};
 use std::time::Instant;
 
@@ -56,6 +57,9 @@ impl Service {
         };
         match event {
             Ok(event) => {
+                if let NetworkEvent::Block { block, total_difficulty, .. } = &event {
+                    self.raise_status(&id, &block.header, *total_difficulty);
+                }
                 if !self.tell(event) {
                     self.on_validated(&id, Acceptance::Ignore);
                 }
@@ -65,6 +69,18 @@ impl Service {
                 self.penalise(id.source, Misbehaviour::Rubbish);
                 self.on_validated(&id, Acceptance::Reject);
             }
+        }
+    }
+
+    /// Who passes a block on has it: the next status may be a second away, and in that second two halves of a network
+    /// that just met would each mine on, at equal pace, without seeing that the other is ahead.
+    fn raise_status(&mut self, id: &GossipId, header: &Header, total_difficulty: U256) {
+        let Some(status) = self.peers.get_mut(&id.source).and_then(|peer| peer.status.as_mut()) else { return };
+        if total_difficulty > status.total_difficulty {
+            status.head_number = header.number;
+            status.head_hash = header.hash_slow();
+            status.total_difficulty = total_difficulty;
+            self.peers_changed = true;
         }
     }
 

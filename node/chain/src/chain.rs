@@ -127,6 +127,14 @@ impl Chain {
         self.shared.head_td()
     }
 
+    /// Total difficulty of any block this node has, executed or set aside.
+    ///
+    /// # Errors
+    /// The storage fails to read.
+    pub fn total_difficulty(&self, hash: &B256) -> Result<Option<U256>, InternalError> {
+        self.shared.td(hash)
+    }
+
     /// The newest block that can no longer be undone: under proof of work there is none.
     pub fn finalized(&self) -> Option<Arc<SealedHeader>> {
         None

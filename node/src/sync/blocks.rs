@@ -3,7 +3,7 @@
 use super::{Context, blocking, chain_of};
 use atoll_chain::{Import, ImportError, Origin};
 use atoll_network::{Acceptance, GossipId};
-use atoll_primitives::Block;
+use atoll_primitives::{Block, U256};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -17,6 +17,8 @@ const PATIENCE_SECONDS: u64 = 20;
 pub(super) struct Gossiped {
     pub id: GossipId,
     pub block: Box<Block>,
+    /// As the message claims it.
+    pub total_difficulty: U256,
 }
 
 pub(super) async fn ignore(context: &Context, id: GossipId) {
@@ -37,7 +39,7 @@ pub(super) async fn run(context: Context, mut queue: mpsc::Receiver<Gossiped>) {
 
 /// Imports a block and reports; gives back a block that is too early, with the seconds it is.
 async fn judge(context: &Context, gossiped: Gossiped) -> Option<(Gossiped, u64)> {
-    let Gossiped { id, block } = gossiped;
+    let Gossiped { id, block, total_difficulty } = gossiped;
     let chain = context.chain.clone();
     let copy = block.clone();
     let result = blocking(move || chain.import(*copy, Origin::Peer)).await;
@@ -47,14 +49,14 @@ async fn judge(context: &Context, gossiped: Gossiped) -> Option<(Gossiped, u64)>
                 let header = &block.header;
                 tracing::debug!(number = header.number, ?import, peer = %id.source(), "block from gossip");
             }
-            Acceptance::Accept
+            claim(context, &id, &block, total_difficulty)
         }
         Some(Err(ImportError::UnknownParent { .. })) => {
             context.behind.notify_one();
             Acceptance::Ignore
         }
         Some(Err(ImportError::Future { timestamp, now, .. })) => {
-            return Some((Gossiped { id, block }, timestamp.saturating_sub(now)));
+            return Some((Gossiped { id, block, total_difficulty }, timestamp.saturating_sub(now)));
         }
         Some(Err(error @ ImportError::Invalid { .. })) => {
             tracing::warn!(peer = %id.source(), error = chain_of(&error), "invalid block from gossip");
@@ -68,6 +70,22 @@ async fn judge(context: &Context, gossiped: Gossiped) -> Option<(Gossiped, u64)>
     };
     context.network.validated(id, acceptance).await;
     None
+}
+
+/// A block that was imported is passed on only if the total difficulty beside it is right: receivers take it for that
+/// of whoever passes it on.
+fn claim(context: &Context, id: &GossipId, block: &Block, claimed: U256) -> Acceptance {
+    match context.chain.total_difficulty(&block.header.hash_slow()) {
+        Ok(Some(actual)) if actual != claimed => {
+            tracing::warn!(peer = %id.source(), %claimed, %actual, "gossiped block with a false total difficulty");
+            Acceptance::Reject
+        }
+        Ok(_) => Acceptance::Accept,
+        Err(error) => {
+            tracing::error!(error = chain_of(&error), "a gossiped block's total difficulty cannot be read");
+            Acceptance::Ignore
+        }
+    }
 }
 
 /// A clock that is a little ahead of ours is no fault: the block is tried again each second until its time.

@@ -113,8 +113,8 @@ async fn dispatch(
     transactions: &mpsc::Sender<transactions::Gossiped>,
 ) {
     match event {
-        NetworkEvent::Block { id, block, .. } => {
-            if let Err(full) = blocks.try_send(blocks::Gossiped { id, block }) {
+        NetworkEvent::Block { id, block, total_difficulty } => {
+            if let Err(full) = blocks.try_send(blocks::Gossiped { id, block, total_difficulty }) {
                 blocks::ignore(context, full.into_inner().id).await;
             }
         }

@@ -111,3 +111,30 @@ async fn an_invalid_block_costs_its_sender_dear() {
     }
     assert_eq!(victim.node.head().0, 0);
 }
+
+/// Receivers take the total difficulty beside a block for that of whoever passed it on, so a false one ends where it
+/// came from.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_false_total_difficulty_is_not_passed_on() {
+    let forger = Member::start(Node::new(1), 1).await;
+    let (middle, last) = (Member::start(Node::new(2), 2).await, Member::start(Node::new(3), 3).await);
+    middle.dial(&forger).await;
+    last.dial(&middle).await;
+    let block = forger.node.block(&[]);
+    let false_td = U256::from(1_000_000);
+    let forger_id = forger.network.local_peer_id();
+    let banned = || {
+        let peers = middle.network.peers();
+        !peers.iter().any(|peer| peer.peer_id == forger_id && peer.score >= -40.0)
+    };
+    for more in 0..100 {
+        forger.network.announce_block(&block, false_td + U256::from(more)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(last.network.peers().iter().all(|peer| peer.total_difficulty < false_td), "it was passed on");
+        if banned() {
+            break;
+        }
+    }
+    assert!(banned(), "the forger is still trusted");
+    assert_eq!(middle.node.head().0, 1, "the block itself is valid");
+}

@@ -5,7 +5,13 @@
 use crate::cli::tools::{AccountArgs, AccountCommand};
 use alloy_primitives::{Address, B256};
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner};
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use atoll_node::keystore::{self, KeystoreError};
+use std::{
+    fs,
+    io::{self, BufRead as _, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// The mnemonic every Ethereum development tool knows. Everyone has its keys.
 pub const TEST_MNEMONIC: &str = "test test test test test test test test test test test junk";
@@ -23,8 +29,20 @@ pub enum AccountError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
+    /// The password cannot be read.
+    #[error("cannot read the password from {from}")]
+    Password {
+        /// The file, or standard input.
+        from: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The key store does not open.
+    #[error("no key was imported")]
+    Keystore(#[from] KeystoreError),
 }
 
 /// A development account.
@@ -59,16 +77,9 @@ pub fn derive_many(mnemonic: &str, count: u16) -> Result<Vec<DevAccount>, Accoun
 /// [`AccountError`].
 pub fn run(args: AccountArgs) -> Result<ExitCode, AccountError> {
     match args.command {
-        AccountCommand::New { output } => {
-            let signer = PrivateKeySigner::random();
-            let write = |path: &PathBuf| -> std::io::Result<()> {
-                use std::os::unix::fs::OpenOptionsExt;
-                let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-                writeln!(file, "{}", signer.to_bytes())?;
-                file.sync_all()
-            };
-            write(&output).map_err(|source| AccountError::Write { path: output.clone(), source })?;
-            println!("{}", signer.address());
+        AccountCommand::New { output } => save(&PrivateKeySigner::random(), &output)?,
+        AccountCommand::Import { keystore, output, password_file } => {
+            save(&keystore::decrypt(&keystore, &password(password_file.as_deref())?)?, &output)?;
         }
         AccountCommand::Dev { mnemonic, accounts } => {
             println!("Development accounts. Everyone has these keys: never send anything real to them.");
@@ -78,6 +89,33 @@ pub fn run(args: AccountArgs) -> Result<ExitCode, AccountError> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a key to a new file that only this user can read, and prints its address.
+fn save(signer: &PrivateKeySigner, output: &Path) -> Result<(), AccountError> {
+    let write = || -> io::Result<()> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(output)?;
+        writeln!(file, "{}", signer.to_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|source| AccountError::Write { path: output.into(), source })?;
+    println!("{}", signer.address());
+    Ok(())
+}
+
+/// The first line of a file, or of standard input.
+fn password(file: Option<&Path>) -> Result<String, AccountError> {
+    let (from, text) = match file {
+        Some(path) => (path.display().to_string(), fs::read_to_string(path)),
+        None => {
+            eprintln!("Password of the key store:");
+            let mut line = String::new();
+            ("standard input".to_owned(), io::stdin().lock().read_line(&mut line).map(|_| line))
+        }
+    };
+    let text = text.map_err(|source| AccountError::Password { from, source })?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod core;
 mod error;
 pub mod ethstats;
 mod key;
+pub mod keystore;
 mod metrics;
 mod registration;
 mod report;

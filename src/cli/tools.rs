@@ -65,6 +65,18 @@ pub enum AccountCommand {
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
     },
+    /// Take the key out of a web3 key store (a `UTC--...` file of geth or Besu), write it to a file only you can read,
+    /// and print its address
+    Import {
+        /// The key store
+        keystore: PathBuf,
+        /// File to write the key to
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+        /// File whose first line is the key store's password; without it the password is read from standard input
+        #[arg(long, env = "ATOLL_PASSWORD_FILE", value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
     /// Print the development accounts and their keys. Unsafe for anything real
     Dev {
         /// Mnemonic

@@ -1,8 +1,14 @@
-//! Real clients deploy an ERC-20 through the balancer, transfer, read it back and watch its events.
+//! Real clients do what dApps do, against one node, through the balancer, and while a node is killed: ethers, viem,
+//! web3.js, web3.py, Foundry, Hardhat. What they check is in `clients/`.
 
-use crate::support::{self, ADDRESS, KEY, call, network::Network, number, tools, wait_until};
+use crate::support::{
+    self, ADDRESS, KEY, OTHER_KEY, call,
+    network::Network,
+    number,
+    tools::{self, Client},
+    wait_until,
+};
 use serde_json::{Value, json};
-use std::process::Command;
 
 /// The explorer must show a transaction soon after it is mined.
 fn explorer_shows(network: &Network, transaction: &Value) {
@@ -16,57 +22,91 @@ fn explorer_shows(network: &Network, transaction: &Value) {
     });
 }
 
-#[test]
-fn ethers_deploys_and_watches() {
-    if !tools::has_package("ethers") || !tools::has_package("solc") {
-        return;
-    }
-    let network = Network::start();
-    let result = tools::script("ethers.mjs", &[&network.url("rpc"), &network.url("ws"), KEY]);
+/// Seconds between blocks: the scripts wait for a dozen of them.
+const BLOCK_TIME: &[&str] = &["--block-time", "1"];
+
+/// Runs a client's script against one node and, at the same time and with another key, against the whole network
+/// through the balancer. Returns what it printed last against the network.
+fn runs_everywhere(network: &Network, client: &Client) -> Value {
+    let node = network.process("miner-1", "rpc").as_str().unwrap().to_owned();
+    let node_ws = node.replace("http://", "ws://");
+    let (rpc, ws) = (network.url("rpc"), network.url("ws"));
+    std::thread::scope(|scope| {
+        let alone = scope.spawn(|| client.run(&[&node, &node_ws, OTHER_KEY]));
+        let result = client.run(&[&rpc, &ws, KEY]);
+        alone.join().unwrap();
+        result
+    })
+}
+
+/// What every client must be able to do is listed in its script.
+fn everything_works(client: Option<Client>) {
+    let Some(client) = client else { return };
+    let network = Network::start_with(BLOCK_TIME);
+    let result = runs_everywhere(&network, &client);
     explorer_shows(&network, &result["transaction"]);
 }
 
 #[test]
-fn viem_deploys_and_watches() {
-    if !tools::has_package("viem") || !tools::has_package("solc") {
-        return;
-    }
-    let network = Network::start();
-    let result = tools::script("viem.mjs", &[&network.url("rpc"), &network.url("ws"), KEY]);
-    explorer_shows(&network, &result["transaction"]);
+fn ethers_does_everything() {
+    everything_works(Client::node("ethers.mjs", &["ethers"]));
 }
 
 #[test]
-fn foundry_deploys_and_reads() {
-    let (Some(forge), Some(cast)) = (tools::npm_program("forge"), tools::npm_program("cast")) else { return };
-    if !tools::has_package("solc") {
-        return;
-    }
-    let network = Network::start();
-    let rpc = network.url("rpc");
-    let project = tempfile::tempdir().unwrap();
-    std::fs::create_dir(project.path().join("src")).unwrap();
-    std::fs::copy(tools::clients().join("contracts/Token.sol"), project.path().join("src/Token.sol")).unwrap();
-    let created = tools::run(
-        Command::new(forge)
-            .current_dir(project.path())
-            .args(["create", "src/Token.sol:Token", "--broadcast", "--json", "--offline", "--use"])
-            .arg(tools::clients().join("solc.cjs"))
-            .args(["--rpc-url", &rpc, "--private-key", KEY, "--constructor-args", "1000000"]),
-    );
-    let created: Value = serde_json::from_str(&created[created.find('{').unwrap()..]).unwrap();
-    let token = created["deployedTo"].as_str().unwrap();
-    let to = "0x00000000000000000000000000000000000000Aa";
-    let cast = |args: &[&str]| tools::run(Command::new(&cast).args(args).args(["--rpc-url", &rpc]));
-    let sent = cast(&["send", token, "transfer(address,uint256)", to, "42", "--private-key", KEY, "--json"]);
-    let receipt: Value = serde_json::from_str(&sent).unwrap();
-    assert_eq!(receipt["status"], "0x1");
-    assert_eq!(cast(&["call", token, "balanceOf(address)(uint256)", to]), "42");
-    let logs = cast(&["logs", "--address", token, "--from-block", "0", "Transfer(address,address,uint256)", "--json"]);
-    assert_eq!(serde_json::from_str::<Value>(&logs).unwrap().as_array().unwrap().len(), 2);
-    assert_eq!(cast(&["chain-id"]), "1337");
-    cast(&["run", receipt["transactionHash"].as_str().unwrap()]);
-    explorer_shows(&network, &receipt["transactionHash"]);
+fn viem_does_everything() {
+    everything_works(Client::node("viem.mjs", &["viem"]));
+}
+
+#[test]
+fn web3js_does_everything() {
+    everything_works(Client::node("web3js.mjs", &["web3"]));
+}
+
+#[test]
+fn web3py_does_everything() {
+    everything_works(Client::python("web3py.py"));
+}
+
+#[test]
+fn foundry_does_everything() {
+    everything_works(Client::node("foundry.mjs", &["@foundry-rs/forge", "@foundry-rs/cast"]));
+}
+
+#[test]
+fn hardhat_does_everything() {
+    let native = format!("@nomicfoundation/edr-{}", tools::node_platform());
+    everything_works(Client::node("hardhat.mjs", &["hardhat", &native]));
+}
+
+/// Kills the node that serves this client while its burst of transactions is on its way: every one of them is mined,
+/// and the client's library notices nothing.
+fn nothing_is_lost(client: Option<Client>) {
+    let Some(client) = client else { return };
+    let network = Network::start_with(BLOCK_TIME);
+    let (rpc, ws) = (network.url("rpc"), network.url("ws"));
+    let killed = std::cell::Cell::new(None);
+    client.run_watched(&[&rpc, &ws, KEY], |line| {
+        if line == "the burst is on its way" {
+            let name = network.serving();
+            network.kill(&name);
+            killed.set(Some(name));
+        }
+    });
+    let killed = killed.into_inner().expect("the script sent its burst");
+    wait_until("the node that was killed is back", || {
+        let url = network.process(&killed, "rpc");
+        url.as_str().is_some_and(|url| support::head(url).is_some())
+    });
+}
+
+#[test]
+fn ethers_loses_nothing_when_its_node_is_killed() {
+    nothing_is_lost(Client::node("ethers.mjs", &["ethers"]));
+}
+
+#[test]
+fn viem_loses_nothing_when_its_node_is_killed() {
+    nothing_is_lost(Client::node("viem.mjs", &["viem"]));
 }
 
 #[test]

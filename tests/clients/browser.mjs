@@ -1,13 +1,14 @@
 // A browser looks at the explorer and the stats page: they update without a reload, load nothing from elsewhere,
 // log no errors; a killed node turns grey and comes back. node browser.mjs RPC EXPLORER STATS PID
 import { chromium } from "playwright-core";
-import { check } from "./token.mjs";
+import { holds } from "./check.mjs";
 
 const [rpc, explorer, stats, ...pids] = process.argv.slice(2);
 const browser = await chromium.launch({
   executablePath: "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
+const check = (condition, what) => holds(what, condition);
 const problems = [];
 async function open(url, options = {}) {
   const context = await browser.newContext(options);

@@ -11,7 +11,9 @@ pub const ATOLL: &str = env!("CARGO_BIN_EXE_atoll");
 
 /// The key of the first development account, which everyone has.
 pub const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-/// Its address.
+/// The key of the second development account.
+pub const OTHER_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+/// The address of the first.
 pub const ADDRESS: &str = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
 
 /// A deadline no healthy machine comes near; tests wait for conditions and never measure.

@@ -95,6 +95,13 @@ impl Network {
         process.unwrap_or_else(|| panic!("no process {name}"))[field].clone()
     }
 
+    /// The name of the process whose node serves this machine's clients through the balancer.
+    pub fn serving(&self) -> String {
+        let body = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": [] });
+        let answer = super::http().post(self.url("rpc")).json(&body).send().unwrap();
+        answer.headers()["x-atoll-node"].to_str().unwrap().to_owned()
+    }
+
     /// `kill -9` of one process.
     pub fn kill(&self, name: &str) {
         let pid = self.process(name, "pid").as_u64().unwrap_or_else(|| panic!("{name} does not run"));

@@ -6,6 +6,7 @@ use crate::{
     chain::{internal, now},
     check::{Checked, Linked, Overlay, Recovered},
 };
+use atoll_consensus::SEAL_GROUP;
 use atoll_primitives::Block;
 use rayon::prelude::*;
 use std::{sync::mpsc, thread, time::Instant};
@@ -71,8 +72,10 @@ impl Chain {
     fn verify(&self, linked: Vec<(usize, Linked)>) -> (Vec<(usize, Checked)>, Option<BatchError>) {
         let mut overlay = Overlay::new(&self.shared);
         linked.iter().for_each(|(_, block)| overlay.push(block));
+        let seals: Vec<_> = linked.par_chunks(SEAL_GROUP).flat_map_iter(|group| overlay.seals(group)).collect();
+        let judge = |((index, block), seal)| (index, overlay.judged_seal_and_body(block, seal));
         let results: Vec<(usize, Result<Checked, ImportError>)> =
-            linked.into_par_iter().map(|(index, block)| (index, overlay.seal_and_body(block))).collect();
+            linked.into_par_iter().zip(seals).map(judge).collect();
         let mut checked = Vec::with_capacity(results.len());
         for (index, result) in results {
             match result {

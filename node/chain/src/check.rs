@@ -71,9 +71,28 @@ impl<'a> Overlay<'a> {
     /// Seal, then body. A bad body says nothing about the header's hash, which another body may fit: it is
     /// refused, but the hash is not remembered as invalid.
     pub(crate) fn seal_and_body(&self, linked: Linked) -> Result<Checked, ImportError> {
+        let seal = self.seal(&linked.block.header);
+        self.judged_seal_and_body(linked, seal)
+    }
+
+    /// The verdicts on some blocks' seals, in order.
+    pub(crate) fn seals(&self, blocks: &[(usize, Linked)]) -> Vec<Result<(), ConsensusError>> {
+        if !self.shared.options.verify_seals {
+            return vec![Ok(()); blocks.len()];
+        }
+        let headers: Vec<&Header> = blocks.iter().map(|(_, linked)| &linked.block.header).collect();
+        self.shared.engine.verify_seals(&headers, self)
+    }
+
+    /// [`Self::seal_and_body`] once the seal's verdict is known.
+    pub(crate) fn judged_seal_and_body(
+        &self,
+        linked: Linked,
+        seal: Result<(), ConsensusError>,
+    ) -> Result<Checked, ImportError> {
         let Linked { block, hash, .. } = &linked;
         let (shared, number) = (self.shared, block.header.number);
-        self.seal(&block.header).map_err(|error| shared.remember(shared.refused(number, *hash, error)))?;
+        seal.map_err(|error| shared.remember(shared.refused(number, *hash, error)))?;
         let body = shared.engine.verify_body(block, self);
         let body = body.and_then(|()| block.body.ommers.iter().try_for_each(|ommer| self.seal(ommer)));
         body.map_err(|error| shared.refused(number, *hash, error))?;

@@ -6,6 +6,9 @@ use crate::{ConsensusError, Sealer, beacon::Beacon, ethash::Ethash};
 use atoll_primitives::{Address, B256, Block, ChainSpec, EngineConfig, Header, HeaderReader, SealedHeader, U256};
 use std::sync::Arc;
 
+/// Headers worth verifying together: a multiple of what any engine does at once, few enough to spread over threads.
+pub const SEAL_GROUP: usize = 8;
+
 /// A consensus engine. Times are in seconds since 1970, rewards in wei.
 pub trait Engine: Send + Sync {
     /// The engine's name, as in the genesis file.
@@ -34,6 +37,12 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// The seal is missing, wrong or too weak.
     fn verify_seal(&self, header: &Header, reader: &dyn HeaderReader) -> Result<(), ConsensusError>;
+
+    /// [`Self::verify_seal`] of some headers, in order; engines may be quicker at it than one by one. Whoever has
+    /// many hands them out in groups of [`SEAL_GROUP`], one to each of its threads.
+    fn verify_seals(&self, headers: &[&Header], reader: &dyn HeaderReader) -> Vec<Result<(), ConsensusError>> {
+        headers.iter().map(|header| self.verify_seal(header, reader)).collect()
+    }
 
     /// What can be checked of a body before executing it: roots, size, blob gas, withdrawals, ommers (headers
     /// by all their rules, but without their seals: ask [`Self::verify_seal`] for each).

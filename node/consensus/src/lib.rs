@@ -15,11 +15,11 @@ mod rules;
 mod sealer;
 
 pub use difficulty::{EMA_BLOCKS, MIN_TARGET_DIFFICULTY, difficulty};
-pub use engine::{Engine, engine};
+pub use engine::{Engine, SEAL_GROUP, engine};
 pub use error::ConsensusError;
 pub use ethash::{
     Cache, Dataset, Ethash, Hashimoto, SearchJob, Searcher, Solution, cache_size, dataset_size, epoch, hashimoto_full,
-    hashimoto_light, seed_hash,
+    hashimoto_light, hashimoto_light_many, seed_hash,
 };
 pub use ommers::{MAX_OMMER_DEPTH, MAX_OMMERS, check_ommers};
 pub use rules::{FUTURE_TOLERANCE, MAX_EXTRA_DATA};

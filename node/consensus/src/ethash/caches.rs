@@ -3,7 +3,7 @@
 //! Bounded: the least recently asked epoch is dropped. It must not know headers.
 
 use super::{
-    algorithm::{Cache, Dataset, Hashimoto, hashimoto_full, hashimoto_light},
+    algorithm::{Cache, Dataset, Hashimoto, hashimoto_full, hashimoto_light, hashimoto_light_many},
     sizes::{Sizes, seed_hash},
 };
 use atoll_primitives::B256;
@@ -111,6 +111,14 @@ impl Rows {
         match self {
             Self::Full(dataset) => hashimoto_full(dataset, seal_hash, nonce),
             Self::Light(cache) => hashimoto_light(cache, seal_hash, nonce),
+        }
+    }
+
+    /// For many seals, in order.
+    pub(crate) fn hashimoto_many(&self, seals: &[(B256, u64)]) -> Vec<Hashimoto> {
+        match self {
+            Self::Full(dataset) => seals.iter().map(|(hash, nonce)| hashimoto_full(dataset, hash, *nonce)).collect(),
+            Self::Light(cache) => hashimoto_light_many(cache, seals),
         }
     }
 }

@@ -23,6 +23,44 @@ impl Ethash {
     }
 }
 
+/// What a header claims about its seal.
+struct Claim {
+    epoch: u64,
+    /// What the seal commits to, and the nonce.
+    seal: (B256, u64),
+    mix_hash: B256,
+    target: U256,
+}
+
+impl Claim {
+    fn judge(&self, Hashimoto { mix_hash, value }: Hashimoto) -> Result<(), ConsensusError> {
+        if mix_hash != self.mix_hash {
+            return Err(ConsensusError::MixHash { found: self.mix_hash, expected: mix_hash });
+        }
+        let (value, target) = (U256::from_be_bytes(value.0), self.target);
+        if value <= target { Ok(()) } else { Err(ConsensusError::InsufficientWork { value, target }) }
+    }
+}
+
+/// The epoch whose rows judge a claim; `None` if nothing is left to judge.
+fn epoch_of(claim: &Result<Option<Claim>, ConsensusError>) -> Option<u64> {
+    claim.as_ref().ok()?.as_ref().map(|claim| claim.epoch)
+}
+
+impl Ethash {
+    /// `None` for a merged header, which carries no work.
+    fn claim(&self, header: &Header) -> Result<Option<Claim>, ConsensusError> {
+        if self.spec.is_post_merge(header) {
+            return Ok(None);
+        }
+        let target = seal::target(header.difficulty).ok_or(ConsensusError::ZeroDifficulty)?;
+        let number = header.number;
+        let epoch = sizes::epoch(number).ok_or(ConsensusError::EpochTooHigh { number })?;
+        let seal = (seal::seal_hash(header), u64::from_be_bytes(header.nonce.0));
+        Ok(Some(Claim { epoch, seal, mix_hash: header.mix_hash, target }))
+    }
+}
+
 impl Engine for Ethash {
     fn name(&self) -> &'static str {
         "ethash"
@@ -44,20 +82,26 @@ impl Engine for Ethash {
     }
 
     fn verify_seal(&self, header: &Header, _reader: &dyn HeaderReader) -> Result<(), ConsensusError> {
-        if self.spec.is_post_merge(header) {
-            return Ok(());
+        let Some(claim) = self.claim(header)? else { return Ok(()) };
+        let rows = self.epochs.for_verifying(claim.epoch);
+        claim.judge(rows.hashimoto(&claim.seal.0, claim.seal.1))
+    }
+
+    fn verify_seals(&self, headers: &[&Header], _reader: &dyn HeaderReader) -> Vec<Result<(), ConsensusError>> {
+        let claims: Vec<_> = headers.iter().map(|header| self.claim(header)).collect();
+        let mut verdicts: Vec<Result<(), ConsensusError>> = Vec::with_capacity(headers.len());
+        // Neighbours mostly share an epoch.
+        for claims in claims.chunk_by(|a, b| epoch_of(a) == epoch_of(b)) {
+            let Some(epoch) = epoch_of(&claims[0]) else {
+                verdicts.extend(claims.iter().map(|claim| claim.as_ref().map(|_| ()).map_err(Clone::clone)));
+                continue;
+            };
+            let claims: Vec<&Claim> = claims.iter().filter_map(|claim| claim.as_ref().ok()?.as_ref()).collect();
+            let seals: Vec<(B256, u64)> = claims.iter().map(|claim| claim.seal).collect();
+            let found = self.epochs.for_verifying(epoch).hashimoto_many(&seals);
+            verdicts.extend(claims.iter().zip(found).map(|(claim, found)| claim.judge(found)));
         }
-        let target = seal::target(header.difficulty).ok_or(ConsensusError::ZeroDifficulty)?;
-        let number = header.number;
-        let epoch = sizes::epoch(number).ok_or(ConsensusError::EpochTooHigh { number })?;
-        let rows = self.epochs.for_verifying(epoch);
-        let nonce = u64::from_be_bytes(header.nonce.0);
-        let Hashimoto { mix_hash, value } = rows.hashimoto(&seal::seal_hash(header), nonce);
-        if mix_hash != header.mix_hash {
-            return Err(ConsensusError::MixHash { found: header.mix_hash, expected: mix_hash });
-        }
-        let value = U256::from_be_bytes(value.0);
-        if value <= target { Ok(()) } else { Err(ConsensusError::InsufficientWork { value, target }) }
+        verdicts
     }
 
     fn verify_body(&self, block: &Block, reader: &dyn HeaderReader) -> Result<(), ConsensusError> {

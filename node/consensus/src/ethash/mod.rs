@@ -12,7 +12,7 @@ mod sizes;
 #[cfg(test)]
 mod tests;
 
-pub use algorithm::{Cache, Dataset, Hashimoto, hashimoto_full, hashimoto_light};
+pub use algorithm::{Cache, Dataset, Hashimoto, hashimoto_full, hashimoto_light, hashimoto_light_many};
 pub use engine::Ethash;
 pub use search::{SearchJob, Searcher, Solution};
 pub use sizes::{cache_size, dataset_size, epoch, seed_hash};

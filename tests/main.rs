@@ -4,6 +4,7 @@
 //! into the rooms.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod chain_files;
 mod clients;
 mod containers;
 mod crash;

@@ -50,10 +50,10 @@ pub enum Command {
     Account(tools::AccountArgs),
     /// Ask a URL whether it answers well: the health check of a container
     Health(tools::HealthArgs),
-    /// Write a node's chain to a file of concatenated RLP blocks
-    Export(tools::ChainFileArgs),
-    /// Read a file of concatenated RLP blocks into a node's data directory
-    Import(tools::ChainFileArgs),
+    /// Write a node's chain to a file of RLP blocks, or to era1 archives
+    Export(tools::ExportArgs),
+    /// Read files of RLP blocks or era1 archives into a node's data directory
+    Import(tools::ImportArgs),
 }
 
 /// How logs are written.

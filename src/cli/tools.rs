@@ -88,11 +88,9 @@ pub enum AccountCommand {
     },
 }
 
-/// `atoll export` and `atoll import`.
+/// Whose chain `atoll export` and `atoll import` work on.
 #[derive(Debug, Clone, Args)]
-pub struct ChainFileArgs {
-    /// File of concatenated RLP blocks
-    pub file: PathBuf,
+pub struct ChainArgs {
     /// Genesis file of the chain
     #[arg(long, env = "ATOLL_GENESIS", value_name = "FILE")]
     pub genesis: PathBuf,
@@ -105,6 +103,48 @@ pub struct ChainFileArgs {
     /// Do not check proofs of work (for chains made by test tools)
     #[arg(long = "no-seal-check")]
     pub no_seal_check: bool,
+}
+
+/// `atoll export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// File to write (`-` for standard output; gzipped if its name ends in .gz), or the directory for era1 archives
+    pub file: PathBuf,
+    /// First block
+    #[arg(long, env = "ATOLL_EXPORT_FROM", default_value_t = 0, value_name = "NUMBER")]
+    pub from: u64,
+    /// Last block [default: the newest]
+    #[arg(long, env = "ATOLL_EXPORT_TO", value_name = "NUMBER")]
+    pub to: Option<u64>,
+    /// rlp: blocks one after the other, as geth's export; era1: archives of 8192 blocks with receipts
+    #[arg(long, env = "ATOLL_EXPORT_FORMAT", default_value = "rlp", value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// Name of the network in the names of era1 archives
+    #[arg(long, env = "ATOLL_EXPORT_NETWORK", default_value = "atoll", value_name = "NAME")]
+    pub network: String,
+    /// Of which chain
+    #[command(flatten)]
+    pub chain: ChainArgs,
+}
+
+/// What `atoll export` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// Blocks in RLP.
+    Rlp,
+    /// Archives with receipts.
+    Era1,
+}
+
+/// `atoll import`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// Files of RLP blocks or era1 archives, plain or gzipped; directories of such files; `-` for standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Into which chain
+    #[command(flatten)]
+    pub chain: ChainArgs,
 }
 
 /// `atoll health`.

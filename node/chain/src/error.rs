@@ -75,17 +75,17 @@ pub enum InvalidBlock {
         parent: B256,
     },
     /// A rule of the header, seal or body.
-    #[error("{0}")]
-    Consensus(#[source] ConsensusError),
+    #[error(transparent)]
+    Consensus(ConsensusError),
     /// A transaction's signature.
-    #[error("{0}")]
-    Signature(#[source] RecoveryError),
+    #[error(transparent)]
+    Signature(RecoveryError),
     /// A transaction or system call that may not stand in it.
     #[error("its execution fails")]
     Execution(#[source] ExecutionError),
     /// A header field that execution determines.
-    #[error("{0}")]
-    Output(#[source] OutputMismatch),
+    #[error(transparent)]
+    Output(OutputMismatch),
     /// The state root.
     #[error("invalid merkle root (remote: {header} local: {execution})")]
     StateRoot {

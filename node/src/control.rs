@@ -2,11 +2,14 @@
 
 use crate::sync::SyncState;
 use atoll_miner::MinerHandle;
-use atoll_network::NetworkHandle;
-use atoll_primitives::{Address, Bytes, U256};
-use atoll_rpc::{ControlError, NodeControl, NodeInfo, PeerInfo, PendingBlock, SyncProgress};
+use atoll_network::{Multiaddr, NetworkHandle, PROTOCOL_VERSION, PeerId};
+use atoll_primitives::{Address, B64, B256, Bytes, U256};
+use atoll_rpc::{
+    ControlError, NodeControl, NodeInfo, PeerChain, PeerConnection, PeerInfo, PeerProtocols, PendingBlock,
+    SyncProgress, WorkPackage,
+};
 use atoll_txpool::TxPool;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 use tokio::{runtime::Handle, sync::watch};
 
 /// The rest of the node, as the RPC room sees it.
@@ -21,8 +24,17 @@ pub struct Control {
     pub sync: watch::Receiver<SyncState>,
     /// Whether the node is meant to have peers: it has a registry or fixed peers.
     pub wants_peers: bool,
+    /// Where the node keeps its data.
+    pub data_dir: PathBuf,
     /// For the few calls into asynchronous rooms.
     pub runtime: Handle,
+}
+
+/// The peer that an ID, or an address that ends in one, names.
+fn peer_id(name: &str) -> Result<PeerId, ControlError> {
+    let from_address = |address: Multiaddr| address.to_string().rsplit_once("/p2p/")?.1.parse().ok();
+    let id = name.parse().ok().or_else(|| from_address(name.parse().ok()?));
+    id.ok_or_else(|| ControlError::Peer(name.to_owned()))
 }
 
 impl NodeControl for Control {
@@ -31,13 +43,29 @@ impl NodeControl for Control {
     }
 
     fn peers(&self) -> Vec<PeerInfo> {
-        let describe = |peer: atoll_network::PeerInfo| PeerInfo {
-            id: peer.peer_id.to_string(),
-            name: peer.client,
-            address: peer.addr.to_string(),
-            inbound: peer.inbound,
-            head: Some(peer.head_number),
-            protocols: vec!["atoll/1".into()],
+        let describe = |peer: atoll_network::PeerInfo| {
+            let (id, address) = (peer.peer_id.to_string(), peer.addr.to_string());
+            let enode = if address.contains("/p2p/") { address.clone() } else { format!("{address}/p2p/{id}") };
+            PeerInfo {
+                id,
+                name: peer.client,
+                enode,
+                caps: vec![format!("atoll/{PROTOCOL_VERSION}")],
+                network: PeerConnection {
+                    remote_address: address,
+                    inbound: peer.inbound,
+                    trusted: peer.trusted,
+                    is_static: peer.fixed,
+                },
+                protocols: PeerProtocols {
+                    eth: PeerChain {
+                        version: PROTOCOL_VERSION,
+                        difficulty: peer.total_difficulty,
+                        head: peer.head_hash,
+                        number: peer.head_number,
+                    },
+                },
+            }
         };
         self.network.peers().into_iter().map(describe).collect()
     }
@@ -49,10 +77,28 @@ impl NodeControl for Control {
         Ok(())
     }
 
+    fn remove_peer(&self, peer: &str) -> Result<(), ControlError> {
+        let (id, network) = (peer_id(peer)?, self.network.clone());
+        self.runtime.spawn(async move { network.remove_peer(id).await });
+        Ok(())
+    }
+
+    fn set_trusted(&self, peer: &str, trusted: bool) -> Result<(), ControlError> {
+        let (id, network) = (peer_id(peer)?, self.network.clone());
+        self.runtime.spawn(async move { network.trust(id, trusted).await });
+        Ok(())
+    }
+
+    fn datadir(&self) -> Result<PathBuf, ControlError> {
+        Ok(self.data_dir.clone())
+    }
+
     fn node_info(&self) -> NodeInfo {
-        let id = self.network.local_peer_id();
-        let addresses = self.network.listen_addrs().iter().map(|address| format!("{address}/p2p/{id}")).collect();
-        NodeInfo { id: id.to_string(), addresses }
+        let (id, listening) = (self.network.local_peer_id(), self.network.listen_addrs());
+        let addresses: Vec<String> = listening.iter().map(|address| format!("{address}/p2p/{id}")).collect();
+        let enode = addresses.first().cloned().unwrap_or_default();
+        let listen_addr = listening.first().map(ToString::to_string).unwrap_or_default();
+        NodeInfo { id: id.to_string(), enode, listen_addr, addresses }
     }
 
     fn listening(&self) -> bool {
@@ -82,6 +128,9 @@ impl NodeControl for Control {
     }
 
     fn start_mining(&self) -> Result<(), ControlError> {
+        if self.coinbase().is_none() {
+            return Err(ControlError::Refused("etherbase missing: etherbase must be explicitly specified".into()));
+        }
         self.miner.start().map_err(|error| ControlError::Refused(error.to_string()))
     }
 
@@ -110,6 +159,35 @@ impl NodeControl for Control {
 
     fn set_extra(&self, extra: Bytes) -> Result<(), ControlError> {
         self.miner.set_extra(extra).map_err(|error| ControlError::Refused(error.to_string()))
+    }
+
+    fn work(&self) -> Result<WorkPackage, ControlError> {
+        let work = self.miner.work().map_err(|error| ControlError::Refused(error.to_string()))?;
+        let atoll_miner::WorkPackage { seal_hash, seed_hash, target, number } = work;
+        Ok(WorkPackage { seal_hash, seed_hash, target, number })
+    }
+
+    fn submit_work(&self, nonce: B64, seal_hash: B256, mix_hash: B256) -> bool {
+        match self.miner.submit_work(nonce, seal_hash, mix_hash) {
+            Ok(_) => true,
+            Err(error) => {
+                // The answer has room for yes and no only.
+                tracing::info!(%error, "an external solution was not taken");
+                false
+            }
+        }
+    }
+
+    fn submit_hashrate(&self, rate: u64, id: B256) -> bool {
+        self.miner.report_hashrate(id, rate)
+    }
+
+    fn mine_once(&self) -> Result<(), ControlError> {
+        let refused = |error: atoll_miner::MinerError| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "no block was mined on request");
+            ControlError::Refused(error.to_string())
+        };
+        self.miner.mine_once().map(|_| ()).map_err(refused)
     }
 
     fn pending_block(&self) -> Option<PendingBlock> {

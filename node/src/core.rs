@@ -8,7 +8,7 @@ use atoll_miner::{Miner, MinerConfig, MinerHandle};
 use atoll_primitives::{Bytes, ChainSpec};
 use atoll_storage::{Storage, StorageOptions};
 use atoll_txpool::{PoolConfig, TxPool};
-use std::{num::NonZeroUsize, path::Path, sync::Arc, thread::JoinHandle};
+use std::{path::Path, sync::Arc, thread::JoinHandle};
 use tokio::sync::broadcast::error::RecvError;
 
 /// The opened core.
@@ -87,7 +87,7 @@ fn miner_config(config: &NodeConfig) -> MinerConfig {
         extra_data: Bytes::from(config.miner.extra.clone()),
         gas_price: config.gas_price,
         cpu_share: config.miner.cpu,
-        threads: NonZeroUsize::new(config.miner.threads).unwrap_or(NonZeroUsize::MIN),
+        threads: config.miner.threads,
         ..MinerConfig::default()
     }
 }

@@ -41,6 +41,7 @@ pub async fn run(config: NodeConfig, stop: CancellationToken) -> Result<(), Node
         pool: core.pool.clone(),
         sync: progress,
         wants_peers: !config.peers.registry.is_empty() || !config.peers.fixed.is_empty(),
+        data_dir: config.data_dir.clone(),
         runtime: Handle::current(),
     });
     let context = RpcContext {

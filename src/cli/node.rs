@@ -203,7 +203,7 @@ pub struct NodeArgs {
         help_heading = "Mining"
     )]
     pub miner_cpu: f64,
-    /// Search threads
+    /// Search threads; 0 leaves the search to external miners (eth_getWork)
     #[arg(
         long = "miner.threads",
         env = "ATOLL_MINER_THREADS",

@@ -31,29 +31,36 @@ impl Shared {
         }
     }
 
-    /// A block that came before: after a crash between storing it and making it the head, it still may become it.
+    /// A block that came before: after a crash between storing it and making it the head, or after the chain was set
+    /// back, it still may become it.
     pub(crate) fn reconsider(&self, hash: B256, number: u64, origin: Origin) -> Result<Import, ImportError> {
         let failed = |source: InternalError| internal(number, hash, source);
-        let better = |hash: &B256| -> Result<Option<(Arc<RecoveredBlock>, U256)>, InternalError> {
-            if self.storage.canonical_hash(number)? == Some(*hash) || self.storage.state_at(hash)?.is_none() {
-                return Ok(None);
-            }
-            let Some(td) = self.storage.total_difficulty(hash)? else { return Ok(None) };
-            let Some(block) = self.storage.block(hash)? else { return Ok(None) };
-            Ok(self.prefers(td, block.header()).then_some((block, td)))
-        };
         // Mostly it is not: then there is no need to wait for the writer.
-        if better(&hash).map_err(failed)?.is_none() {
+        if self.better(&hash, number).map_err(failed)?.is_none() {
             return Ok(Import::AlreadyKnown);
         }
         let _writer = self.writer.lock();
         if self.stopped.load(Ordering::Acquire) {
             return Err(ImportError::Stopped);
         }
-        match better(&hash).map_err(failed)? {
-            Some((block, td)) => self.choose(&block, td, origin).map_err(failed),
-            None => Ok(Import::AlreadyKnown),
+        let Some(again) = self.better(&hash, number).map_err(failed)? else { return Ok(Import::AlreadyKnown) };
+        if self.storage.state_at(&hash).map_err(|error| failed(error.into()))?.is_none() {
+            // Its state went when the chain was set back.
+            return self.set_aside(again, origin);
         }
+        self.choose(&again.block, again.td, origin).map_err(failed)
+    }
+
+    /// A known block that is not canonical and yet preferred over the head.
+    fn better(&self, hash: &B256, number: u64) -> Result<Option<Recovered>, InternalError> {
+        if self.storage.canonical_hash(number)? == Some(*hash) {
+            return Ok(None);
+        }
+        let Some((td, header)) = self.td(hash)?.zip(self.header(hash)?) else { return Ok(None) };
+        if !self.prefers(td, &header) {
+            return Ok(None);
+        }
+        Ok(Some(Recovered { block: self.any_block(hash)?, td }))
     }
 
     pub(crate) fn prefers(&self, td: U256, header: &Header) -> bool {

@@ -35,7 +35,11 @@ impl Shared {
         let failed = |source: InternalError| internal(number, hash, source);
         let branch = self.branch(hash, number).map_err(failed)?;
         let old_head = self.storage.head();
-        tracing::warn!(fork = branch.fork_number, from = old_head.number, to = number, "deep reorganisation");
+        if branch.fork == old_head.hash {
+            tracing::debug!(number, %hash, "executing a block again that the chain had been set back from");
+        } else {
+            tracing::warn!(fork = branch.fork_number, from = old_head.number, to = number, "deep reorganisation");
+        }
         let reverted = self.newest_canonical(branch.fork_number).map_err(failed)?;
         self.switch(&branch).inspect_err(|error| self.condemn(&branch, error))?;
         let applied = branch.blocks.iter().rev().take(MAX_EVENT_BLOCKS as usize).rev();
@@ -60,7 +64,7 @@ impl Shared {
     }
 
     /// A block set aside, or one the storage keeps from a chain that was canonical once.
-    fn any_block(&self, hash: &B256) -> Result<Arc<RecoveredBlock>, InternalError> {
+    pub(crate) fn any_block(&self, hash: &B256) -> Result<Arc<RecoveredBlock>, InternalError> {
         if let Some(block) = self.side.read().block(hash) {
             return Ok(block);
         }
@@ -68,7 +72,7 @@ impl Shared {
     }
 
     /// The newest canonical blocks above `fork`, oldest first, as many as an event lists.
-    fn newest_canonical(&self, fork: u64) -> Result<Vec<Arc<RecoveredBlock>>, InternalError> {
+    pub(crate) fn newest_canonical(&self, fork: u64) -> Result<Vec<Arc<RecoveredBlock>>, InternalError> {
         let head = self.storage.head_number();
         let oldest = (fork + 1).max((head + 1).saturating_sub(MAX_EVENT_BLOCKS));
         let mut blocks = Vec::new();
@@ -82,7 +86,10 @@ impl Shared {
     fn switch(&self, branch: &Branch) -> Result<(), ImportError> {
         let Branch { fork, fork_number, blocks } = branch;
         let failed = |source: InternalError| internal(*fork_number, *fork, source);
-        if *fork_number >= self.base_number() {
+        if *fork == self.storage.head().hash {
+            // Nothing is given up: each block becomes the head at once, so that memory stays in bounds.
+            self.replay(blocks, true)?;
+        } else if *fork_number >= self.base_number() {
             self.replay(blocks, false)?;
             let tip = blocks.last().unwrap_or(fork);
             self.storage.set_head(tip).map_err(|error| failed(error.into()))?;
@@ -146,7 +153,7 @@ impl Shared {
     }
 
     /// Makes an old canonical block the head again.
-    fn rewind(&self, to: B256, number: u64) -> Result<(), StorageError> {
+    pub(crate) fn rewind(&self, to: B256, number: u64) -> Result<(), StorageError> {
         if number < self.base_number() {
             return self.storage.unwind(&to);
         }

@@ -14,6 +14,8 @@ pub enum Origin {
     Sync,
     /// Read from a file.
     File,
+    /// No new block: the operator set the chain back.
+    Rewind,
 }
 
 /// What became of a valid block.
@@ -38,7 +40,7 @@ pub struct HeadChange {
     pub reverted: Vec<Arc<RecoveredBlock>>,
     /// The receipts of each block of `reverted`.
     pub reverted_receipts: Vec<Arc<Vec<Receipt>>>,
-    /// Blocks that joined it, oldest first; the last one is the head.
+    /// Blocks that joined it, oldest first; the last one is the head. Empty when the chain was set back.
     pub applied: Vec<Arc<RecoveredBlock>>,
     /// The receipts of each block of `applied`.
     pub applied_receipts: Vec<Arc<Vec<Receipt>>>,

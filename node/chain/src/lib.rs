@@ -22,9 +22,11 @@ mod execute;
 pub mod file;
 mod flush;
 mod restore;
+mod rewind;
 mod side;
 
 pub use batch::BatchError;
 pub use chain::{Chain, ChainOptions, SenderLookup};
 pub use error::{ChainError, ImportError, InternalError, InvalidBlock};
 pub use event::{ChainEvent, HeadChange, Import, Origin};
+pub use rewind::RewindError;

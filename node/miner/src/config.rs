@@ -1,7 +1,7 @@
 //! How a miner starts. It must not know where the values come from.
 
 use atoll_primitives::{Address, Bytes};
-use std::{num::NonZeroUsize, time::Duration};
+use std::time::Duration;
 
 /// A miner's settings; those with a setter on the handle may change while it runs.
 #[derive(Debug, Clone)]
@@ -18,8 +18,8 @@ pub struct MinerConfig {
     pub gas_price: u128,
     /// Share of each search thread's time spent searching: above 0, at most 1.
     pub cpu_share: f64,
-    /// Search threads.
-    pub threads: NonZeroUsize,
+    /// Search threads; none leaves the search to external miners.
+    pub threads: usize,
     /// How long new transactions wait for a block being searched to be built anew.
     pub recommit: Duration,
 }
@@ -34,7 +34,7 @@ impl Default for MinerConfig {
             extra_data: Bytes::from_static(b"atoll"),
             gas_price: 0,
             cpu_share: 0.05,
-            threads: NonZeroUsize::MIN,
+            threads: 1,
             recommit: Duration::from_millis(500),
         }
     }

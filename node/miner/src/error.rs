@@ -1,9 +1,11 @@
 //! Why a miner does not start, or a block cannot be built.
 
+use atoll_chain::ImportError;
 use atoll_consensus::ConsensusError;
 use atoll_executor::ExecutionError;
 use atoll_primitives::B256;
 use atoll_storage::StorageError;
+use std::time::Duration;
 
 /// Why a miner does not start, or a block cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +39,24 @@ pub enum MinerError {
     /// The block could not be executed.
     #[error("the block could not be executed")]
     Execution(#[from] ExecutionError),
+    /// There is nothing for an external miner to do: this one is off, or just builds a block.
+    #[error("no mining work available yet")]
+    NoWork,
+    /// A block on request took too long.
+    #[error("no block was mined in {}s", waited.as_secs_f32())]
+    NotInTime {
+        /// How long it was tried.
+        waited: Duration,
+    },
+    /// A block on request was refused.
+    #[error("block {number} was refused")]
+    Refused {
+        /// Its number.
+        number: u64,
+        /// Why.
+        #[source]
+        source: Box<ImportError>,
+    },
     /// A thread could not be started.
     #[error("a thread could not be started")]
     Thread(#[from] std::io::Error),

@@ -90,6 +90,10 @@ impl std::fmt::Debug for MinerHandle {
 }
 
 impl MinerHandle {
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.owner.shared
+    }
+
     fn change(&self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.owner.shared.settings.lock());
         self.owner.shared.changed.notify_one();
@@ -115,9 +119,10 @@ impl MinerHandle {
         self.owner.shared.settings.lock().mining && !self.owner.shared.is_stopping()
     }
 
-    /// Hashes a second, averaged over the last ten.
+    /// Hashes a second, averaged over the last ten seconds, with what external miners report.
     pub fn hashrate(&self) -> u64 {
-        if self.is_mining() { self.owner.shared.hash_rate() } else { 0 }
+        let own = if self.is_mining() { self.owner.shared.hash_rate() } else { 0 };
+        own.saturating_add(self.owner.shared.work.reported(Instant::now()))
     }
 
     /// Who receives rewards and tips.

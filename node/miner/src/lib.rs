@@ -14,11 +14,15 @@ mod config;
 mod error;
 mod handle;
 mod ommers;
+mod once;
 mod search;
 mod settings;
+mod work;
 mod worker;
 
 pub use build::PendingBlock;
 pub use config::MinerConfig;
 pub use error::MinerError;
 pub use handle::{Miner, MinerHandle};
+pub use once::Mined;
+pub use work::{SubmitError, WorkPackage};

@@ -6,7 +6,6 @@ use crate::settings::Shared;
 use atoll_consensus::{SearchJob, Searcher, Solution};
 use parking_lot::{Condvar, Mutex};
 use std::{
-    num::NonZeroUsize,
     sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -41,13 +40,13 @@ impl SearchThreads {
     /// Starts idle threads. Solutions go to `solutions`; a thread waits while it is full.
     pub(crate) fn start(
         shared: &Arc<Shared>,
-        count: NonZeroUsize,
+        count: usize,
         cpu_share: f64,
         solutions: &mpsc::Sender<Solution>,
     ) -> std::io::Result<Self> {
         let desk = Arc::new(Desk { board: Mutex::default(), changed: Condvar::new() });
-        let mut this = Self { desk, threads: Vec::with_capacity(count.get()) };
-        for index in 0..count.get() {
+        let mut this = Self { desk, threads: Vec::with_capacity(count) };
+        for index in 0..count {
             let thread = SearchThread {
                 desk: Arc::clone(&this.desk),
                 shared: Arc::clone(shared),

@@ -1,6 +1,6 @@
 //! What the handle and the worker share: settings that may change, the hash counter, the last block built.
 
-use crate::{MinerConfig, MinerError, PendingBlock};
+use crate::{MinerConfig, MinerError, PendingBlock, work::WorkDesk};
 use atoll_chain::Chain;
 use atoll_consensus::MAX_EXTRA_DATA;
 use atoll_primitives::{Address, Bytes};
@@ -59,6 +59,10 @@ pub(crate) struct Shared {
     pub(crate) hashes: AtomicU64,
     /// Hash counts of the last seconds, newest last; at most [`RATE_WINDOW`] + 1.
     samples: Mutex<VecDeque<(Instant, u64)>>,
+    /// For external miners.
+    pub(crate) work: WorkDesk,
+    /// Held while a block is mined on request.
+    pub(crate) mining_once: Mutex<()>,
     /// The block built last, and when.
     pub(crate) pending: Mutex<Option<(Instant, Arc<PendingBlock>)>>,
 }
@@ -73,6 +77,8 @@ impl Shared {
             stopping: AtomicBool::new(false),
             hashes: AtomicU64::new(0),
             samples: Mutex::new(VecDeque::with_capacity(RATE_WINDOW + 1)),
+            work: WorkDesk::default(),
+            mining_once: Mutex::new(()),
             pending: Mutex::new(None),
         }
     }

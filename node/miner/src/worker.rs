@@ -251,8 +251,16 @@ impl Worker {
     fn step(&mut self, input: SealerInput) {
         for output in self.sealer.step(input, now()) {
             match output {
-                SealerOutput::Search(job) => self.search.set(Some(job)),
-                SealerOutput::StopSearch => self.search.set(None),
+                SealerOutput::Search(job) => {
+                    if let Some(template) = &self.template {
+                        self.shared.work.offer(&job, &template.block);
+                    }
+                    self.search.set(Some(job));
+                }
+                SealerOutput::StopSearch => {
+                    self.shared.work.withdraw();
+                    self.search.set(None);
+                }
                 SealerOutput::Sealed(header) => self.submit(*header),
             }
         }

@@ -91,6 +91,8 @@ pub enum NetworkEvent {
     },
 }
 
+/// Peers that may always connect.
+pub const MOST_TRUSTED: usize = 256;
 /// Room in the channel of events.
 pub(crate) const EVENT_CAPACITY: usize = 1024;
 /// Room in the channel of commands; whoever commands waits when it is full.
@@ -112,6 +114,7 @@ pub(crate) enum Command {
     Dial(Multiaddr),
     AddStatic(Multiaddr),
     RemovePeer(PeerId),
+    Trust(PeerId, bool),
     Disconnect(PeerId),
 }
 
@@ -204,6 +207,11 @@ impl NetworkHandle {
     /// Disconnects a peer and forgets its addresses, static ones too.
     pub async fn remove_peer(&self, peer: PeerId) {
         self.send(Command::RemovePeer(peer)).await;
+    }
+
+    /// Lets a peer in whether or not there is room, or not any more. At [`MOST_TRUSTED`] peers more are not noted.
+    pub async fn trust(&self, peer: PeerId, trusted: bool) {
+        self.send(Command::Trust(peer, trusted)).await;
     }
 
     /// Disconnects a peer without blame; it may come back.

@@ -20,7 +20,7 @@ mod tests;
 pub use config::{NetworkConfig, PreSharedKey, PreSharedKeyError, pre_shared_key};
 pub use error::{Incompatible, NetworkError, RequestError};
 pub use gossip::GossipId;
-pub use handle::{Acceptance, LocalStatus, NetworkEvent, NetworkHandle, Responder};
+pub use handle::{Acceptance, LocalStatus, MOST_TRUSTED, NetworkEvent, NetworkHandle, Responder};
 pub use libp2p::{Multiaddr, PeerId};
 pub use message::{
     HashOrNumber, MAX_BODIES, MAX_HEADERS, MAX_POOLED, PROTOCOL_VERSION, Request, Response, SOFT_RESPONSE_BYTES, Status,

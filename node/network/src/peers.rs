@@ -32,6 +32,10 @@ pub struct PeerInfo {
     pub total_difficulty: U256,
     /// It dialled us.
     pub inbound: bool,
+    /// It may connect even when there is no room.
+    pub trusted: bool,
+    /// We stay connected to it.
+    pub fixed: bool,
     /// Last measured round-trip time.
     pub rtt: Option<Duration>,
     /// 0 for a good peer, falling to -100.
@@ -82,6 +86,8 @@ impl Peer {
             head_number: status.head_number,
             total_difficulty: status.total_difficulty,
             inbound: self.inbound,
+            trusted: false,
+            fixed: false,
             rtt: self.rtt,
             score: self.score.value(now),
         })

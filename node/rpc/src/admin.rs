@@ -4,7 +4,7 @@ use crate::{NodeInfo, PeerInfo, RpcError, context::Node};
 use atoll_primitives::{B256, U256};
 use jsonrpsee::proc_macros::rpc;
 use serde::Serialize;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 /// What this node is.
 #[derive(Debug, Clone, Serialize)]
@@ -30,16 +30,28 @@ struct EthProtocol {
     head: B256,
 }
 
-/// Peers and this node.
+/// Peers and this node. A peer is named by a multiaddress that ends in `/p2p/<peer ID>`; where no dialling follows,
+/// the peer ID alone is enough.
 #[rpc(server, namespace = "admin")]
 pub(crate) trait AdminApi {
     #[method(name = "nodeInfo")]
     async fn node_info(&self) -> Result<NodeInfoJson, RpcError>;
+    #[method(name = "datadir")]
+    fn datadir(&self) -> Result<PathBuf, RpcError>;
     #[method(name = "peers")]
     fn peers(&self) -> Result<Vec<PeerInfo>, RpcError>;
-    /// Takes a multiaddress that ends in `/p2p/<peer ID>`.
+    /// Dials the peer and stays connected to it.
     #[method(name = "addPeer")]
     fn add_peer(&self, address: String) -> Result<bool, RpcError>;
+    /// Disconnects the peer and dials it no more.
+    #[method(name = "removePeer")]
+    fn remove_peer(&self, peer: String) -> Result<bool, RpcError>;
+    /// Lets the peer in even when there is no room for more.
+    #[method(name = "addTrustedPeer")]
+    fn add_trusted_peer(&self, peer: String) -> Result<bool, RpcError>;
+    /// Treats the peer like others again; it stays connected.
+    #[method(name = "removeTrustedPeer")]
+    fn remove_trusted_peer(&self, peer: String) -> Result<bool, RpcError>;
 }
 
 /// Answers from a node.
@@ -62,12 +74,31 @@ impl AdminApiServer for Admin {
         self.0.blocking(work).await
     }
 
+    fn datadir(&self) -> Result<PathBuf, RpcError> {
+        Ok(self.0.control.datadir()?)
+    }
+
     fn peers(&self) -> Result<Vec<PeerInfo>, RpcError> {
         Ok(self.0.control.peers())
     }
 
     fn add_peer(&self, address: String) -> Result<bool, RpcError> {
         self.0.control.add_peer(&address)?;
+        Ok(true)
+    }
+
+    fn remove_peer(&self, peer: String) -> Result<bool, RpcError> {
+        self.0.control.remove_peer(&peer)?;
+        Ok(true)
+    }
+
+    fn add_trusted_peer(&self, peer: String) -> Result<bool, RpcError> {
+        self.0.control.set_trusted(&peer, true)?;
+        Ok(true)
+    }
+
+    fn remove_trusted_peer(&self, peer: String) -> Result<bool, RpcError> {
+        self.0.control.set_trusted(&peer, false)?;
         Ok(true)
     }
 }

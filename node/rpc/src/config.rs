@@ -21,11 +21,13 @@ pub enum Namespace {
     Admin,
     /// The miner's switches.
     Miner,
+    /// Mining on request, for development.
+    Evm,
 }
 
 /// A namespace nobody offers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown JSON-RPC namespace `{0}`; known are eth, net, web3, txpool, debug, admin, miner")]
+#[error("unknown JSON-RPC namespace `{0}`; known are eth, net, web3, txpool, debug, admin, miner, evm")]
 pub struct UnknownNamespace(pub String);
 
 impl FromStr for Namespace {
@@ -40,6 +42,7 @@ impl FromStr for Namespace {
             "debug" => Self::Debug,
             "admin" => Self::Admin,
             "miner" => Self::Miner,
+            "evm" => Self::Evm,
             _ => return Err(UnknownNamespace(name.to_owned())),
         })
     }
@@ -55,6 +58,7 @@ impl fmt::Display for Namespace {
             Self::Debug => "debug",
             Self::Admin => "admin",
             Self::Miner => "miner",
+            Self::Evm => "evm",
         })
     }
 }

@@ -1,10 +1,10 @@
 //! What JSON-RPC asks of the rest of the node. The wiring implements it; this room must not know how.
 
-use atoll_primitives::{Address, Bytes, Receipt, RecoveredBlock, StateChanges, U256};
+use atoll_primitives::{Address, B64, B256, Bytes, Receipt, RecoveredBlock, StateChanges, U256};
 use serde::Serialize;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-/// A peer, as `admin_peers` shows it.
+/// A peer, as `admin_peers` shows it: geth's fields, with a multiaddress where geth has an enode URL.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerInfo {
@@ -12,24 +12,76 @@ pub struct PeerInfo {
     pub id: String,
     /// Client name and version.
     pub name: String,
-    /// Multiaddress of the connection.
-    pub address: String,
-    /// Whether the peer connected to us.
-    pub inbound: bool,
-    /// Number of its newest block, if it said.
-    pub head: Option<u64>,
-    /// Protocols it speaks.
-    pub protocols: Vec<String>,
+    /// Multiaddress of the peer with its ID.
+    pub enode: String,
+    /// Protocols it speaks, with their versions.
+    pub caps: Vec<String>,
+    /// The connection.
+    pub network: PeerConnection,
+    /// What it last said of its chain.
+    pub protocols: PeerProtocols,
 }
 
-/// This node, as `admin_nodeInfo` shows it.
+/// A peer's connection, as in geth.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerConnection {
+    /// Multiaddress at the other end.
+    pub remote_address: String,
+    /// Whether the peer connected to us.
+    pub inbound: bool,
+    /// Whether it may always connect.
+    pub trusted: bool,
+    /// Whether we stay connected to it.
+    #[serde(rename = "static")]
+    pub is_static: bool,
+}
+
+/// What a peer said, by protocol.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PeerProtocols {
+    /// Its chain.
+    pub eth: PeerChain,
+}
+
+/// A peer's chain, as in geth; the number is more than geth tells.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PeerChain {
+    /// Version of the protocol.
+    pub version: u32,
+    /// Total difficulty.
+    pub difficulty: U256,
+    /// Hash of its newest block.
+    pub head: B256,
+    /// Number of its newest block.
+    pub number: u64,
+}
+
+/// This node, as `admin_nodeInfo` shows it: geth's fields, with multiaddresses where geth has enode URLs.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeInfo {
     /// libp2p peer ID.
     pub id: String,
+    /// The first of `addresses`; empty if it does not listen.
+    pub enode: String,
+    /// Address it listens on, without the peer ID.
+    pub listen_addr: String,
     /// Multiaddresses with the peer ID, to give to `admin_addPeer` elsewhere.
     pub addresses: Vec<String>,
+}
+
+/// What an external miner needs to search for a seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkPackage {
+    /// Hash of the header without its seal.
+    pub seal_hash: B256,
+    /// Seed of the epoch's cache.
+    pub seed_hash: B256,
+    /// The largest hashimoto value that is enough.
+    pub target: U256,
+    /// The block's number.
+    pub number: u64,
 }
 
 /// Progress of a synchronisation; block numbers.
@@ -60,6 +112,9 @@ pub enum ControlError {
     /// Not the address of a peer.
     #[error("invalid peer address: {0}")]
     PeerAddress(String),
+    /// Neither a peer ID nor an address that ends in one.
+    #[error("invalid peer: {0}")]
+    Peer(String),
     /// The node lacks what the request needs, such as a miner.
     #[error("not available on this node: {0}")]
     Unavailable(&'static str),
@@ -68,8 +123,8 @@ pub enum ControlError {
     Refused(String),
 }
 
-/// The rest of the node. Calls return at once, but [`NodeControl::pending_block`] may execute a block and is
-/// called off the tokio workers.
+/// The rest of the node. Calls return at once, but [`NodeControl::pending_block`], [`NodeControl::submit_work`] and
+/// [`NodeControl::mine_once`] execute blocks and are called off the tokio workers.
 pub trait NodeControl: Send + Sync + 'static {
     /// Connected peers.
     fn peer_count(&self) -> usize;
@@ -80,6 +135,27 @@ pub trait NodeControl: Send + Sync + 'static {
     /// # Errors
     /// An address that is none.
     fn add_peer(&self, address: &str) -> Result<(), ControlError>;
+    /// Disconnects a peer, named by its ID or an address that ends in it, and dials it no more.
+    ///
+    /// # Errors
+    /// No peer's name, or no network, as by default.
+    fn remove_peer(&self, _peer: &str) -> Result<(), ControlError> {
+        Err(ControlError::Unavailable("the network"))
+    }
+    /// Lets a peer in whether or not there is room, or not any more.
+    ///
+    /// # Errors
+    /// As [`NodeControl::remove_peer`].
+    fn set_trusted(&self, _peer: &str, _trusted: bool) -> Result<(), ControlError> {
+        Err(ControlError::Unavailable("the network"))
+    }
+    /// Where the node keeps its data.
+    ///
+    /// # Errors
+    /// It does not say, as by default.
+    fn datadir(&self) -> Result<PathBuf, ControlError> {
+        Err(ControlError::Unavailable("the data directory"))
+    }
     /// This node.
     fn node_info(&self) -> NodeInfo;
     /// Whether the node accepts connections from peers.
@@ -124,6 +200,28 @@ pub trait NodeControl: Send + Sync + 'static {
     /// # Errors
     /// As [`NodeControl::start_mining`], and for data that is too long.
     fn set_extra(&self, extra: Bytes) -> Result<(), ControlError>;
+    /// What an external miner may search for.
+    ///
+    /// # Errors
+    /// The miner is off, or has nothing to do at this moment; there is none, as by default.
+    fn work(&self) -> Result<WorkPackage, ControlError> {
+        Err(ControlError::Unavailable("the miner"))
+    }
+    /// Seals and imports the block of a package; whether that went well. Without a miner it never does.
+    fn submit_work(&self, _nonce: B64, _seal_hash: B256, _mix_hash: B256) -> bool {
+        false
+    }
+    /// Notes an external miner's hash rate for a while; whether there was room. Without a miner there is none.
+    fn submit_hashrate(&self, _rate: u64, _id: B256) -> bool {
+        false
+    }
+    /// Mines one block and returns when it is the head.
+    ///
+    /// # Errors
+    /// As [`NodeControl::start_mining`], and if the block is not mined.
+    fn mine_once(&self) -> Result<(), ControlError> {
+        Err(ControlError::Unavailable("the miner"))
+    }
     /// The block the miner works on; `None` without a miner or before its first.
     fn pending_block(&self) -> Option<PendingBlock>;
 }

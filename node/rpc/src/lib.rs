@@ -14,6 +14,7 @@ mod debug;
 mod dev_accounts;
 mod error;
 mod eth;
+mod evm;
 mod feed;
 mod filters;
 mod http;
@@ -26,11 +27,16 @@ mod pubsub;
 mod render;
 mod revert;
 mod server;
+mod set_head;
 mod txpool;
 mod web3;
+mod work;
 
 pub use config::{Namespace, RpcConfig, UnknownNamespace};
 pub use context::RpcContext;
-pub use control::{ControlError, NodeControl, NodeInfo, PeerInfo, PendingBlock, SyncProgress};
+pub use control::{
+    ControlError, NodeControl, NodeInfo, PeerChain, PeerConnection, PeerInfo, PeerProtocols, PendingBlock,
+    SyncProgress, WorkPackage,
+};
 pub use error::RpcError;
 pub use server::{RpcServerHandle, ServeError, serve};

@@ -7,11 +7,14 @@ use crate::{
     debug::{Debug, DebugApiServer as _},
     dev_accounts::{DevAccountsApi, EthAccountsServer, PersonalServer},
     eth::{Eth, EthServer as _},
+    evm::{Evm, EvmApiServer as _},
     miner::{Miner, MinerApiServer as _},
     net::{Net, NetApiServer as _},
     pubsub::{EthPubSub, EthPubSubServer as _},
+    set_head::{SetHead, SetHeadApiServer as _},
     txpool::{Txpool, TxpoolApiServer as _},
     web3::{Web3, Web3ApiServer as _},
+    work::{Work, WorkApiServer as _},
 };
 use jsonrpsee::{RpcModule, core::RegisterMethodError};
 use std::{collections::BTreeSet, sync::Arc};
@@ -28,13 +31,18 @@ pub(crate) fn modules(node: &Arc<Node>) -> Result<RpcModule<()>, RegisterMethodE
             Namespace::Eth => {
                 module.merge(Eth(node.clone()).into_rpc())?;
                 module.merge(EthPubSub(node.clone()).into_rpc())?;
+                module.merge(Work(node.clone()).into_rpc())?;
                 module.merge(accounts(&node)?)?;
             }
             Namespace::Net => module.merge(Net(node).into_rpc())?,
             Namespace::Web3 => module.merge(Web3(node).into_rpc())?,
             Namespace::Txpool => module.merge(Txpool(node).into_rpc())?,
-            Namespace::Debug => module.merge(Debug(node).into_rpc())?,
+            Namespace::Debug => {
+                module.merge(Debug(node.clone()).into_rpc())?;
+                module.merge(SetHead(node).into_rpc())?;
+            }
             Namespace::Admin => module.merge(Admin(node).into_rpc())?,
+            Namespace::Evm => module.merge(Evm(node).into_rpc())?,
             Namespace::Miner => module.merge(Miner(node).into_rpc())?,
         }
     }

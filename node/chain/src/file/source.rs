@@ -10,7 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use std::io::{BufRead, BufReader, Cursor, Read};
 
 /// A reader's buffer, in bytes.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 64 << 10;
 /// Bytes that tell the formats apart.
 const MARK: usize = 8;
 
@@ -31,7 +31,7 @@ pub fn detect(start: &[u8]) -> Option<Format> {
         [0x1f, 0x8b, ..] => Some(Format::Gzip),
         // The version record: type "e2", no data.
         [0x65, 0x32, 0, 0, 0, 0, 0, 0, ..] => Some(Format::Era1),
-        [0xc0.., ..] => Some(Format::Rlp),
+        [first, ..] if *first >= 0xc0 => Some(Format::Rlp),
         _ => None,
     }
 }

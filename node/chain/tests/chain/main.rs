@@ -4,9 +4,11 @@
 
 mod concurrent;
 mod deep;
+mod era1;
 mod file;
 mod import;
 mod invalid;
 mod reorg;
 mod restart;
+mod rewind;
 mod support;

@@ -73,7 +73,8 @@ impl Service {
             peer.connections.push(connection);
             return;
         }
-        if self.peers.len() >= self.max_peers && !self.book.is_fixed(&id) {
+        let welcome = self.book.is_fixed(&id) || self.trusted.contains(&id);
+        if self.peers.len() >= self.max_peers && !welcome {
             tracing::debug!(peer = %id, most = self.max_peers, "no room for another peer");
             self.disconnect(id);
             return;

@@ -10,7 +10,8 @@ use crate::config::NetworkConfig;
 use crate::error::{NetworkError, RequestError};
 use crate::gossip::Topics;
 use crate::handle::{
-    Acceptance, COMMAND_CAPACITY, Command, EVENT_CAPACITY, LocalStatus, NetworkEvent, NetworkHandle, Shared,
+    Acceptance, COMMAND_CAPACITY, Command, EVENT_CAPACITY, LocalStatus, MOST_TRUSTED, NetworkEvent, NetworkHandle,
+    Shared,
 };
 use crate::message::{Asked, Response};
 use crate::peers::{Peer, Refused};
@@ -22,7 +23,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::request_response::OutboundRequestId;
 use libp2p::swarm::{Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, TransportError};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -76,6 +77,7 @@ impl Network {
             book,
             peers: HashMap::new(),
             refused: Refused::default(),
+            trusted: HashSet::new(),
             pending: HashMap::new(),
             queued: Vec::new(),
             queued_bytes: 0,
@@ -153,6 +155,8 @@ pub(crate) struct Service {
     book: DialBook,
     peers: HashMap<PeerId, Peer>,
     refused: Refused,
+    /// At most [`MOST_TRUSTED`]: they need no room.
+    trusted: HashSet<PeerId>,
     pending: HashMap<OutboundRequestId, Pending>,
     /// Transactions that wait to be published, encoded.
     queued: Vec<Vec<u8>>,
@@ -223,6 +227,7 @@ impl Service {
                 self.book.forget(&peer);
                 self.disconnect(peer);
             }
+            Command::Trust(peer, trusted) => self.trust(peer, trusted),
             Command::Disconnect(peer) => self.disconnect(peer),
         }
     }
@@ -231,6 +236,15 @@ impl Service {
         let now = Instant::now();
         self.book.add(address, fixed, now);
         self.dial_due(now);
+    }
+
+    fn trust(&mut self, peer: PeerId, trusted: bool) {
+        if !trusted {
+            self.trusted.remove(&peer);
+        } else if self.trusted.len() < MOST_TRUSTED {
+            self.trusted.insert(peer);
+        }
+        self.peers_changed = true;
     }
 
     fn penalise(&mut self, id: PeerId, fault: Misbehaviour) {
@@ -259,7 +273,11 @@ impl Service {
 
     fn publish_peers(&self) {
         let now = Instant::now();
-        let peers: Vec<_> = self.peers.iter().filter_map(|(id, peer)| peer.info(*id, now)).collect();
+        let mut peers: Vec<_> = self.peers.iter().filter_map(|(id, peer)| peer.info(*id, now)).collect();
+        for peer in &mut peers {
+            peer.trusted = self.trusted.contains(&peer.peer_id);
+            peer.fixed = self.book.is_fixed(&peer.peer_id);
+        }
         metrics::gauge!("atoll_network_peers").set(u32::try_from(peers.len()).unwrap_or(u32::MAX));
         *self.shared.peers.write() = peers;
     }

@@ -7,7 +7,7 @@ use atoll_primitives::{Address, B256, Block, ChainSpec, EngineConfig, Header, He
 use std::sync::Arc;
 
 /// Headers worth verifying together: a multiple of what any engine does at once, few enough to spread over threads.
-pub const SEAL_GROUP: usize = 8;
+pub const SEAL_GROUP: usize = 16;
 
 /// A consensus engine. Times are in seconds since 1970, rewards in wei.
 pub trait Engine: Send + Sync {

@@ -15,9 +15,11 @@ const DATASET_PARENTS: u32 = 256;
 const ACCESSES: u32 = 64;
 const FNV_PRIME: u32 = 0x0100_0193;
 /// Headers that are verified together, and pairs of dataset rows that are computed together. Each row is a chain of
-/// 256 reads from all over the cache, of which every one waits for the last: time goes by waiting for memory. Eight
-/// chains side by side keep as many reads under way; more gain little.
-const LANES: usize = 4;
+/// 256 reads from all over the cache, of which every one waits for the last: time goes by waiting for memory. The
+/// chains of 32 rows side by side keep as many reads under way; more gain little.
+const LANES: usize = 16;
+/// So many headers when fewer than [`LANES`] are left.
+const FEW_LANES: usize = 4;
 
 /// 64 bytes as little-endian words.
 type Row = [u32; HASH_WORDS];
@@ -116,11 +118,16 @@ impl Cache {
                 keccak512_row(&mix)
             })
         });
+        let mut read = [[[0; HASH_WORDS]; 2]; N];
         for round in (0..DATASET_PARENTS).step_by(HASH_WORDS) {
             for word in 0..HASH_WORDS {
                 let parent = round + word as u32;
-                for (mix, index) in mixes.as_flattened_mut().iter_mut().zip(indices.as_flattened()) {
-                    let row = self.row(fnv(index ^ parent, mix[word]));
+                // First all the reads, in a few instructions each, so that the processor sees them together.
+                let lanes = mixes.as_flattened().iter().zip(indices.as_flattened());
+                for (read, (mix, index)) in read.as_flattened_mut().iter_mut().zip(lanes) {
+                    *read = *self.row(fnv(index ^ parent, mix[word]));
+                }
+                for (mix, row) in mixes.as_flattened_mut().iter_mut().zip(read.as_flattened()) {
                     mix.iter_mut().zip(row).for_each(|(word, other)| *word = fnv(*word, *other));
                 }
             }
@@ -141,7 +148,7 @@ impl std::fmt::Debug for Dataset {
 }
 
 impl Dataset {
-    /// Computes every row, on all cores: about a second of one core per 20 MB.
+    /// Computes every row, on all cores: about a second of one core per 40 MB.
     pub fn build(cache: &Cache) -> Self {
         let count = usize::try_from(cache.dataset_bytes / MIX_BYTES).unwrap_or(usize::MAX);
         let mut pairs = vec![[[0; HASH_WORDS]; 2]; count];
@@ -178,7 +185,9 @@ pub fn hashimoto_light(cache: &Cache, seal_hash: &B256, nonce: u64) -> Hashimoto
 /// [`hashimoto_light`] for many headers with their nonces, in order: several times quicker a header than one by one.
 pub fn hashimoto_light_many(cache: &Cache, seals: &[(B256, u64)]) -> Vec<Hashimoto> {
     let (groups, rest) = seals.as_chunks::<LANES>();
+    let (small_groups, rest) = rest.as_chunks::<FEW_LANES>();
     let mut found: Vec<Hashimoto> = groups.iter().flat_map(|group| light(cache, group.each_ref())).collect();
+    found.extend(small_groups.iter().flat_map(|group| light(cache, group.each_ref())));
     found.extend(rest.iter().map(|(seal_hash, nonce)| hashimoto_light(cache, seal_hash, *nonce)));
     found
 }

@@ -100,25 +100,27 @@ fn many_seals_are_judged_like_each_alone() {
     // Not a multiple of what is done at once, over two epochs, good and bad, with a header that has no target.
     let standard = engine(EthashConfig::default());
     let good = mainnet_block_1();
-    let mut headers = vec![good; 10];
+    let mut headers = vec![good; 27];
     headers[1].nonce = 7u64.into();
     headers[4].difficulty = U256::ZERO;
     headers[6].mix_hash = B256::ZERO;
     headers[9].number = 30_000;
+    headers[25].nonce = 8u64.into();
     let alone: Vec<_> = headers.iter().map(|header| standard.verify_seal(header, &NoAncestors)).collect();
     assert_eq!(standard.verify_seals(&headers.iter().collect::<Vec<_>>(), &NoAncestors), alone);
     let good: Vec<usize> = (0..alone.len()).filter(|index| alone[*index].is_ok()).collect();
-    assert_eq!(good, [0, 2, 3, 5, 7, 8]);
+    let bad = [1, 4, 6, 9, 25];
+    assert_eq!(good, (0..27).filter(|index| !bad.contains(index)).collect::<Vec<_>>());
 }
 
 #[test]
 fn light_and_full_agree_wherever_the_dataset_ends() {
     // Row counts that do and do not fill the last group of rows computed together.
-    for pairs in [1, 2, 3, 4, 5, 127] {
+    for pairs in [1, 2, 15, 16, 17, 127] {
         let cache = Cache::build(&B256::ZERO, 1_024, 128 * pairs);
         let dataset = Dataset::build(&cache);
         assert_eq!(dataset.to_bytes().len() as u64, 128 * pairs);
-        let seals: Vec<(B256, u64)> = (0..7).map(|nonce| (keccak256([nonce]), u64::from(nonce))).collect();
+        let seals: Vec<(B256, u64)> = (0..23).map(|nonce| (keccak256([nonce]), u64::from(nonce))).collect();
         let full: Vec<_> = seals.iter().map(|(hash, nonce)| hashimoto_full(&dataset, hash, *nonce)).collect();
         let light: Vec<_> = seals.iter().map(|(hash, nonce)| hashimoto_light(&cache, hash, *nonce)).collect();
         assert_eq!(full, light);

@@ -78,8 +78,8 @@ fn hardhat_does_everything() {
     everything_works(Client::node("hardhat.mjs", &["hardhat", &native]));
 }
 
-/// Kills the node that serves this client while its burst of transactions is on its way: every one of them is mined,
-/// and the client's library notices nothing.
+/// Kills the node that serves this client while its burst of transactions is on its way: every one of them is mined, its
+/// subscription over WebSocket brings the event of every one, and the client's library notices nothing.
 fn nothing_is_lost(client: Option<Client>) {
     let Some(client) = client else { return };
     let network = Network::start_with(BLOCK_TIME);

@@ -4,12 +4,13 @@
 //! registry, static list → targets ← health (head, lag)
 //!                            ↑ choose: sticky, never older than seen
 //! client → server → rpc ─────┴──→ node          accepted: acknowledged transactions, kept until mined
-//!                 → ws  ────────→ node (pinned)
+//!                 → ws  ────────→ node (until it dies, then another)
 //!                 → pages ──────→ explorer, stats
 //! ```
 //!
 //! Promises: a client never reads older than it has read; a transaction that was acknowledged is mined even if the
-//! node that took it dies; filters stay with their node; only what is safe to repeat is repeated.
+//! node that took it dies; filters stay with their node, subscriptions outlive it; only what is safe to repeat is
+//! repeated.
 //! Must not know blocks, state or consensus: of a transaction only its sender, nonce and hash.
 
 mod accepted;
@@ -29,7 +30,9 @@ mod service;
 mod status;
 mod targets;
 mod ws;
-mod ws_watch;
+mod ws_move;
+mod ws_session;
+mod ws_subscription;
 
 pub use config::{BalancerConfig, BalancerError, Limits};
 pub use service::{Balancer, run};

@@ -8,6 +8,8 @@ pub(crate) const REQUESTS: &str = "atoll_balancer_requests_total";
 pub(crate) const REFUSED: &str = "atoll_balancer_refused_total";
 /// Requests asked of another node after one failed.
 pub(crate) const RETRIES: &str = "atoll_balancer_retries_total";
+/// WebSockets that went on with another node after theirs had died.
+pub(crate) const MOVES: &str = "atoll_balancer_web_socket_moves_total";
 /// Seconds from request to answer, JSON-RPC over HTTP.
 pub(crate) const SECONDS: &str = "atoll_balancer_request_seconds";
 /// Acknowledged transactions not yet seen mined.

@@ -11,7 +11,7 @@ use crate::jsonrpc::{
     write_error,
 };
 use crate::metrics;
-use crate::node_client::{Answer, AskError, HEAD_HEADER, NodeClient, remove_hop_by_hop};
+use crate::node_client::{Answer, AskError, HEAD_HEADER, NodeClient, json_headers, remove_hop_by_hop};
 use crate::rebroadcast::Keeper;
 use crate::targets::{NoTarget, Target, Targets};
 use alloy_primitives::U64;
@@ -348,6 +348,26 @@ impl Rpc {
                 *outcome = Outcome::text(&corrected);
             }
         }
+    }
+
+    /// Asks one node the balancer's own questions, on behalf of a client. One outcome for each.
+    pub(crate) async fn ask_own(
+        &self,
+        target: &Target,
+        client_headers: &HeaderMap,
+        calls: &[(&'static str, serde_json::Value)],
+    ) -> Result<Vec<Outcome>, AskError> {
+        let mut headers = json_headers();
+        if let Some(token) = client_headers.get(header::AUTHORIZATION) {
+            headers.insert(header::AUTHORIZATION, token.clone());
+        }
+        let params: Vec<_> = calls.iter().map(|(_, params)| serde_json::value::to_raw_value(params).ok()).collect();
+        let written = calls.iter().zip(params).map(|((method, _), params)| (*method, params.map(Cow::Owned)));
+        let body = write_calls(written).into();
+        let answer = self.client.ask_while_alive(target, headers, body, self.limits.request_time()).await?;
+        let unanswered = || Outcome::error(SERVER_ERROR, "the node left this call unanswered");
+        let replies = read_replies(&answer.body, calls.len()).into_iter();
+        Ok(replies.map(|reply| reply.unwrap_or_else(unanswered)).collect())
     }
 
     /// Calls on filters of one node. They go nowhere else: no other node knows them.

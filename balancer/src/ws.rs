@@ -1,14 +1,15 @@
-//! JSON-RPC over WebSocket: one client, one node, until either ends. Subscriptions and filters so stay with their node.
+//! JSON-RPC over WebSocket: one client, one node at a time. Subscriptions and filters so stay with their node.
 //!
-//! When the node dies the client gets close code 1012 ("service restart"), on which libraries connect again; they then
-//! reach another node that has at least the block they have seen.
+//! When the node dies another one goes on ([`crate::ws_move`]), and the client notices nothing. Where that is not possible
+//! the client gets close code 1012 ("service restart"), on which libraries connect again; they then reach a node that
+//! has at least the block they have seen.
 
 use crate::clients::Client;
 use crate::metrics;
 use crate::rpc::{Refused, Rpc, forwarded_headers, refuse};
 use crate::server::peer;
 use crate::targets::Target;
-use crate::ws_watch::{Watched, new_head};
+use crate::ws_session::{Incoming, Session, new_head};
 use axum::extract::ws::{CloseFrame, Message as ClientMessage, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{FromRequestParts, Request};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -19,7 +20,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
@@ -27,7 +28,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 use tokio_util::sync::CancellationToken;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// A client from which nothing came for this long, not even an answer to a ping, is gone.
 const DEAD_AFTER: Duration = Duration::from_secs(70);
@@ -35,7 +36,10 @@ const DEAD_AFTER: Duration = Duration::from_secs(70);
 const SERVICE_RESTART: u16 = 1012;
 const ATTEMPTS: usize = 3;
 
-type Node = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type Node = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type ToNode = SplitSink<Node, Message>;
+pub(crate) type FromNode = SplitStream<Node>;
+pub(crate) type ToClient = SplitSink<WebSocket, ClientMessage>;
 
 /// Opens WebSockets.
 #[derive(Debug)]
@@ -63,7 +67,7 @@ impl WebSockets {
             Ok(upgrade) => upgrade,
             Err(rejection) => return rejection.into_response(),
         };
-        let (node, target) = match self.connect(&client, &headers).await {
+        let (node, target) = match connect(&self.rpc, &client, &headers).await {
             Ok(connected) => connected,
             Err(refused) => return refuse(&refused, None),
         };
@@ -71,9 +75,11 @@ impl WebSockets {
         let pump = Pump {
             rpc: Arc::clone(&self.rpc),
             client,
+            headers,
             target,
-            watched: Mutex::default(),
+            session: Mutex::default(),
             heard: Mutex::new(Instant::now()),
+            stuck: Notify::new(),
         };
         let shutdown = self.shutdown.clone();
         upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| async move {
@@ -81,145 +87,185 @@ impl WebSockets {
             drop(place);
         })
     }
+}
 
-    async fn connect(&self, client: &Client, headers: &HeaderMap) -> Result<(Node, Arc<Target>), Refused> {
-        let mut tried = Vec::new();
-        loop {
-            let target = self.rpc.choose(client, &tried).await?;
-            if let Some(node) = self.dial(&target, headers).await {
-                client.stick_to(&target.info.url);
-                return Ok((node, target));
-            }
-            tried.push(target.info.url.clone());
-            if tried.len() == ATTEMPTS {
-                return Err(Refused::NoNode { known: self.rpc.targets.all().len() });
-            }
+/// A node for this client, and a WebSocket to it.
+pub(crate) async fn connect(rpc: &Rpc, client: &Client, headers: &HeaderMap) -> Result<(Node, Arc<Target>), Refused> {
+    let mut tried = Vec::new();
+    loop {
+        let target = rpc.choose(client, &tried).await?;
+        if let Some(node) = dial(rpc, &target, headers).await {
+            client.stick_to(&target.info.url);
+            return Ok((node, target));
+        }
+        tried.push(target.info.url.clone());
+        if tried.len() == ATTEMPTS {
+            return Err(Refused::NoNode { known: rpc.targets.all().len() });
         }
     }
+}
 
-    async fn dial(&self, target: &Target, headers: &HeaderMap) -> Option<Node> {
-        let mut request = target.info.ws.as_deref()?.into_client_request().ok()?;
-        for name in [header::ORIGIN, header::AUTHORIZATION, header::USER_AGENT] {
-            if let Some(value) = headers.get(&name) {
-                request.headers_mut().insert(name, value.clone());
-            }
+async fn dial(rpc: &Rpc, target: &Target, headers: &HeaderMap) -> Option<Node> {
+    let mut request = target.info.ws.as_deref()?.into_client_request().ok()?;
+    for name in [header::ORIGIN, header::AUTHORIZATION, header::USER_AGENT] {
+        if let Some(value) = headers.get(&name) {
+            request.headers_mut().insert(name, value.clone());
         }
-        let limit = Some(self.rpc.limits.response_bytes);
-        let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
-        let dialled =
-            tokio::time::timeout(CONNECT_TIMEOUT, connect_async_with_config(request, Some(config), true)).await;
-        match dialled {
-            Ok(Ok((node, _))) => Some(node),
-            Ok(Err(error)) => {
-                tracing::debug!(node = %target.info.url, %error, "WebSocket refused");
-                None
-            }
-            Err(_) => None,
+    }
+    let limit = Some(rpc.limits.response_bytes);
+    let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
+    let dialled = tokio::time::timeout(CONNECT_TIMEOUT, connect_async_with_config(request, Some(config), true)).await;
+    match dialled {
+        Ok(Ok((node, _))) => Some(node),
+        Ok(Err(error)) => {
+            tracing::debug!(node = %target.info.url, %error, "WebSocket refused");
+            None
         }
+        Err(_) => None,
     }
 }
 
 /// One connection.
-struct Pump {
-    rpc: Arc<Rpc>,
-    client: Arc<Client>,
-    target: Arc<Target>,
-    watched: Mutex<Watched>,
+pub(crate) struct Pump {
+    pub(crate) rpc: Arc<Rpc>,
+    pub(crate) client: Arc<Client>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) target: Arc<Target>,
+    pub(crate) session: Mutex<Session>,
     heard: Mutex<Instant>,
+    /// A message could not be sent to the node.
+    stuck: Notify,
 }
 
-/// Why a connection ended; the close frame the client gets, if any.
-type End = Option<(u16, &'static str)>;
+/// Why passing messages ended.
+enum End {
+    /// The client is gone, or was told why.
+    Over,
+    /// The client is to be told.
+    Close(u16, &'static str),
+    /// The node is gone.
+    NodeGone,
+}
 
 impl Pump {
-    async fn run(self, socket: WebSocket, node: Node, shutdown: CancellationToken) {
+    async fn run(mut self, socket: WebSocket, node: Node, shutdown: CancellationToken) {
         let (mut to_client, mut from_client) = socket.split();
         let (mut to_node, mut from_node) = node.split();
-        let end = tokio::select! {
-            end = self.client_to_node(&mut from_client, &mut to_node) => end,
-            end = self.node_to_client(&mut from_node, &mut to_client) => end,
-            () = self.target.gone() => Some((SERVICE_RESTART, "the node went away, connect again")),
-            () = shutdown.cancelled() => Some((close_code::AWAY, "the balancer is shutting down")),
+        let end = loop {
+            let end = tokio::select! {
+                end = self.client_to_node(&mut from_client, &mut to_node) => end,
+                end = self.node_to_client(&mut from_node, &mut to_client) => end,
+                () = shutdown.cancelled() => End::Close(close_code::AWAY, "the balancer is shutting down"),
+            };
+            if !matches!(end, End::NodeGone) {
+                break end;
+            }
+            let moved = tokio::select! {
+                moved = self.move_on(&mut to_client) => moved,
+                () = shutdown.cancelled() => break End::Close(close_code::AWAY, "the balancer is shutting down"),
+            };
+            let Some(node) = moved else {
+                break End::Close(SERVICE_RESTART, "the node went away, connect again");
+            };
+            (to_node, from_node) = node;
         };
         // Whoever is gone cannot be told.
         let _ = tokio::time::timeout(CONNECT_TIMEOUT, to_node.send(Message::Close(None))).await;
-        if let Some((code, reason)) = end {
+        if let End::Close(code, reason) = end {
             let frame = ClientMessage::Close(Some(CloseFrame { code, reason: reason.into() }));
             let _ = tokio::time::timeout(CONNECT_TIMEOUT, to_client.send(frame)).await;
         }
     }
 
-    async fn client_to_node(
-        &self,
-        from_client: &mut SplitStream<WebSocket>,
-        to_node: &mut SplitSink<Node, Message>,
-    ) -> End {
+    async fn client_to_node(&self, from_client: &mut SplitStream<WebSocket>, to_node: &mut ToNode) -> End {
         while let Some(Ok(message)) = from_client.next().await {
             *self.heard.lock() = Instant::now();
             let message = match message {
                 ClientMessage::Text(text) => {
-                    self.watched.lock().outgoing(&text, self.rpc.limits.batch);
-                    Message::text(text.as_str())
+                    let translated = self.session.lock().outgoing(&text, self.rpc.limits.batch);
+                    Message::text(translated.as_deref().unwrap_or(&text))
                 }
                 ClientMessage::Binary(bytes) => Message::Binary(bytes),
                 // Answered by the WebSocket layer on this side.
                 ClientMessage::Ping(_) | ClientMessage::Pong(_) => continue,
-                ClientMessage::Close(_) => return None,
+                ClientMessage::Close(_) => return End::Over,
             };
             if !matches!(tokio::time::timeout(SEND_TIMEOUT, to_node.send(message)).await, Ok(Ok(()))) {
-                return Some((SERVICE_RESTART, "the node went away, connect again"));
+                // The other direction ends, after what the node had still to say.
+                self.stuck.notify_one();
+                std::future::pending::<()>().await;
             }
         }
-        None
+        End::Over
     }
 
-    async fn node_to_client(
-        &self,
-        from_node: &mut SplitStream<Node>,
-        to_client: &mut SplitSink<WebSocket, ClientMessage>,
-    ) -> End {
+    async fn node_to_client(&self, from_node: &mut FromNode, to_client: &mut ToClient) -> End {
         let mut pings = tokio::time::interval(PING_EVERY);
+        let gone = self.target.gone();
+        tokio::pin!(gone);
         loop {
+            // Only waiting is broken off, never a message on its way to the client; what has come is passed on first.
             let message = tokio::select! {
-                message = from_node.next() => message,
+                biased;
                 _ = pings.tick() => {
                     if self.heard.lock().elapsed() > DEAD_AFTER {
-                        return None;
+                        return End::Over;
                     }
                     Some(Ok(Message::Ping(Vec::new().into())))
                 }
+                message = from_node.next() => message,
+                () = &mut gone => return End::NodeGone,
+                () = self.stuck.notified() => return End::NodeGone,
             };
             let message = match message {
-                Some(Ok(Message::Text(text))) => ClientMessage::Text(self.inspect(text).await.as_str().into()),
+                Some(Ok(Message::Text(text))) => match self.inspect(text).await {
+                    Some(text) => ClientMessage::Text(text.as_str().into()),
+                    None => continue,
+                },
                 Some(Ok(Message::Binary(bytes))) => ClientMessage::Binary(bytes),
                 // Only those made above: the node's own are answered by the WebSocket layer, and never yielded twice.
                 Some(Ok(Message::Ping(bytes))) => ClientMessage::Ping(bytes),
                 Some(Ok(Message::Pong(_) | Message::Frame(_))) => continue,
-                Some(Ok(Message::Close(Some(frame)))) => {
+                // A node that shuts down says so; what it says otherwise is for the client.
+                Some(Ok(Message::Close(Some(frame)))) if !is_farewell(frame.code.into()) => {
                     let close = CloseFrame { code: frame.code.into(), reason: frame.reason.as_str().into() };
                     let _ =
                         tokio::time::timeout(CONNECT_TIMEOUT, to_client.send(ClientMessage::Close(Some(close)))).await;
-                    return None;
+                    return End::Over;
                 }
-                Some(Ok(Message::Close(None)) | Err(_)) | None => {
-                    return Some((SERVICE_RESTART, "the node went away, connect again"));
-                }
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return End::NodeGone,
             };
-            if !matches!(tokio::time::timeout(SEND_TIMEOUT, to_client.send(message)).await, Ok(Ok(()))) {
-                return None;
+            if !send(to_client, message).await {
+                return End::Over;
             }
         }
     }
 
-    /// Learns from a message of the node, and corrects it where it must be.
-    async fn inspect(&self, text: Utf8Bytes) -> Utf8Bytes {
+    /// Learns from a message of the node, and corrects it where it must be. `None` if the client has had it.
+    pub(crate) async fn inspect(&self, text: Utf8Bytes) -> Option<Utf8Bytes> {
         self.rpc.saw(&self.client, &self.target, new_head(&text));
-        let answers = self.watched.lock().incoming(&text);
-        let Some(mut answers) = answers else { return text };
+        let head = self.target.head().max(self.client.seen());
+        let incoming = self.session.lock().incoming(&text, head);
+        let mut answers = match incoming {
+            Incoming::Pass => return Some(text),
+            Incoming::Drop => return None,
+            Incoming::Rewritten(text) => return Some(text.into()),
+            Incoming::Answers(answers) => answers,
+        };
         let kinds: Vec<_> = answers.kinds.iter().collect();
         self.rpc.settle(&kinds, &mut answers.outcomes, &self.target).await;
-        answers.write().into()
+        Some(answers.write().into())
     }
+}
+
+/// Close codes of a node that ends: normal, going away, service restart.
+fn is_farewell(code: u16) -> bool {
+    [close_code::NORMAL, close_code::AWAY, SERVICE_RESTART].contains(&code)
+}
+
+/// Whether the client took the message in time.
+pub(crate) async fn send(to_client: &mut ToClient, message: ClientMessage) -> bool {
+    matches!(tokio::time::timeout(SEND_TIMEOUT, to_client.send(message)).await, Ok(Ok(())))
 }
 
 /// Whether a request wants a WebSocket.

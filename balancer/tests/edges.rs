@@ -15,7 +15,7 @@ use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Front, Node, config, eventually, healthy, host, request, transaction};
+use support::{Front, Node, config, eventually, head_of, healthy, host, request, transaction};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
@@ -89,7 +89,7 @@ async fn next_json(
 }
 
 #[tokio::test]
-async fn a_web_socket_stays_with_its_node_and_is_closed_for_a_new_start_when_that_dies() {
+async fn a_web_socket_goes_on_with_another_node_when_its_own_dies() {
     let (mut a, mut b) = (Node::start("a", 5), Node::start("b", 5));
     let front = Front::new(&[&a, &b]).await;
     let url = format!("ws://{}/", front.address);
@@ -113,16 +113,22 @@ async fn a_web_socket_stays_with_its_node_and_is_closed_for_a_new_start_when_tha
     let (own, other) = if name == "a" { (&mut a, &mut b) } else { (&mut b, &mut a) };
     let script = Arc::clone(&other.script);
     eventually("a copy went to the other node", move || script.pool.lock().len() == 1).await;
+    other.set_head(7);
     own.kill();
-    assert_eq!(next_json(&mut socket).await, json!({"closed": 1012}));
-
-    let (mut socket, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
-    assert_eq!(
-        ask(&mut socket, request(1, "web3_clientVersion", json!([]))).await["result"],
-        other.script.name.as_str()
-    );
-    let count = request(1, "eth_getTransactionCount", json!([signer.address(), "pending"]));
+    for missed in ["0x6", "0x7"] {
+        let mut note = own.script.note();
+        note["params"]["result"] = head_of(missed);
+        assert_eq!(next_json(&mut socket).await, note, "under the ID that the client knows");
+    }
+    // The other node brings its newest head itself, too: the client has had it.
+    let version = ask(&mut socket, request(4, "web3_clientVersion", json!([]))).await;
+    assert_eq!(version["result"], other.script.name.as_str());
+    let count = request(5, "eth_getTransactionCount", json!([signer.address(), "pending"]));
     assert_eq!(ask(&mut socket, count).await["result"], "0x1");
+    let end = request(6, "eth_unsubscribe", json!([own.script.subscription()]));
+    assert_eq!(ask(&mut socket, end).await["result"], true);
+    other.kill();
+    assert_eq!(next_json(&mut socket).await, json!({"closed": 1012}), "no node is left to go on with");
 }
 
 async fn echo(mut socket: WebSocket) {

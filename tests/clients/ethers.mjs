@@ -120,17 +120,26 @@ holds("fee data is complete", (await provider.getFeeData()).maxPriorityFeePerGas
 
 // A burst: half with nonces from the node, one after another, half with nonces counted by the client, all at once.
 const before = await provider.getTransactionCount(wallet.address);
+const receiver = stranger().address;
+const events = new Set();
+const streamed = new Promise((resolve) => {
+  const onTransfer = ({ log }) => events.add(log.transactionHash).size === BURST && resolve();
+  token.connect(socket).on(token.filters.Transfer(null, receiver), onTransfer);
+});
+await socket.getBlockNumber();
 const burst = [];
 while (burst.length < BURST / 2) {
-  burst.push(await wallet.sendTransaction({ to, value: 1n }));
+  burst.push(await token.connect(wallet).transfer(receiver, 1n));
   counted(burst);
 }
 manager.reset();
-burst.push(...(await Promise.all(Array.from({ length: BURST / 2 }, () => manager.sendTransaction({ to, value: 1n })))));
+burst.push(...(await Promise.all(Array.from({ length: BURST / 2 }, () => token.transfer(receiver, 1n)))));
 const nonces = burst.map((tx) => tx.nonce).sort((a, b) => a - b);
 check("a burst takes nonces without a gap", nonces, Array.from({ length: BURST }, (_, index) => before + index));
 const receipts = await within(80, "the burst", Promise.all(burst.map((tx) => tx.wait())));
 check(`a burst of ${BURST} is mined`, receipts.filter((each) => each.status === 1).length, BURST);
+await within(30, `the burst's ${BURST} events over WebSocket, of which ${events.size} came`, streamed);
+check("every event of the burst over WebSocket", [...events].sort(), burst.map((tx) => tx.hash).sort());
 check("the nonce after the burst", await provider.getTransactionCount(wallet.address), before + BURST);
 
 console.log(JSON.stringify({ token: address, transaction: sent.hash, to }));

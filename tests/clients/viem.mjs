@@ -157,14 +157,23 @@ holds("typed data is verified", await reader.verifyTypedData({ address: plain.ad
 
 // A burst: half with nonces from the node, one after another, half with nonces counted by the client, all at once.
 const before = await reader.getTransactionCount({ address: plain.address });
+const receiver = stranger().address;
+const events = new Set();
+const streamed = new Promise((resolve, reject) => {
+  const onLogs = (logs) => logs.map((log) => events.add(log.transactionHash)) && events.size === BURST && resolve();
+  watcher.watchContractEvent({ ...token, eventName: "Transfer", args: { to: receiver }, onLogs, onError: reject });
+});
+await watcher.getBlockNumber();
 const burst = [];
 while (burst.length < BURST / 2) {
-  burst.push(await wallet.sendTransaction({ account: plain, to, value: 1n }));
+  burst.push(await wallet.writeContract({ ...token, functionName: "transfer", args: [receiver, 1n], account: plain }));
   counted(burst);
 }
-burst.push(...(await Promise.all(Array.from({ length: BURST / 2 }, () => wallet.sendTransaction({ to, value: 1n })))));
+burst.push(...(await Promise.all(Array.from({ length: BURST / 2 }, () => write(token, "transfer", receiver, 1n)))));
 const receipts = await within(80, "the burst", Promise.all(burst.map(receiptOf)));
 check(`a burst of ${BURST} is mined`, receipts.filter((each) => each.status === "success").length, BURST);
+await within(30, `the burst's ${BURST} events over WebSocket, of which ${events.size} came`, streamed);
+check("every event of the burst over WebSocket", [...events].sort(), [...burst].sort());
 check("the nonce after the burst", await reader.getTransactionCount({ address: plain.address }), before + BURST);
 
 console.log(JSON.stringify({ token: token.address, transaction: hash, to }));

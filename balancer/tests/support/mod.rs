@@ -46,6 +46,18 @@ impl Script {
         self.asked.lock().get(method).copied().unwrap_or(0)
     }
 
+    /// The ID of each of its subscriptions.
+    pub fn subscription(&self) -> String {
+        format!("0xcd0c3e8af590364c09d0fa6a1210{}", hex::encode(&self.name))
+    }
+
+    /// The notification of its head.
+    pub fn note(&self) -> Value {
+        let head = head_of(&format!("{:#x}", self.head.load(Ordering::SeqCst)));
+        json!({"jsonrpc": "2.0", "method": "eth_subscription",
+            "params": {"subscription": self.subscription(), "result": head}})
+    }
+
     fn call(&self, call: &Value) -> Value {
         let method = call["method"].as_str().unwrap_or_default();
         *self.asked.lock().entry(method.to_owned()).or_default() += 1;
@@ -68,7 +80,13 @@ impl Script {
             "eth_newBlockFilter" => json!("0x1"),
             "eth_getFilterChanges" if params[0] == "0x1" => json!([self.name]),
             "eth_getFilterChanges" => return error(call, "filter not found"),
-            "eth_subscribe" => json!("0xcd0c3e8af590364c09d0fa6a1210faf5"),
+            "eth_subscribe" => json!(self.subscription()),
+            "eth_unsubscribe" => json!(params[0] == self.subscription()),
+            "eth_getBlockByNumber" => {
+                let mut block = head_of(params[0].as_str().unwrap());
+                block["transactions"] = json!([]);
+                block
+            }
             _ => json!(null),
         };
         json!({"jsonrpc": "2.0", "id": call["id"], "result": result})
@@ -93,6 +111,11 @@ impl Script {
             call => self.call(call),
         }
     }
+}
+
+/// The header with this number.
+pub fn head_of(number: &str) -> Value {
+    json!({"number": number, "hash": format!("{number}abc"), "parentHash": "0x"})
 }
 
 fn error(call: &Value, message: &str) -> Value {
@@ -128,9 +151,7 @@ async fn serve_socket(script: Arc<Script>, mut socket: WebSocket) {
         let answer = script.answer(&request).to_string();
         socket.send(Message::Text(answer.into())).await.unwrap();
         if request["method"] == "eth_subscribe" {
-            let head = format!("{:#x}", script.head.load(Ordering::SeqCst));
-            let note = json!({"jsonrpc": "2.0", "method": "eth_subscription",
-                "params": {"subscription": "0xcd0c3e8af590364c09d0fa6a1210faf5", "result": {"number": head, "parentHash": "0x"}}});
+            let note = script.note();
             socket.send(Message::Text(note.to_string().into())).await.unwrap();
         }
     }

@@ -19,6 +19,9 @@ mod up;
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match config_file::parse(std::env::args_os()) {
         Ok(cli) => cli,

@@ -1,18 +1,27 @@
-//! Importing consecutive blocks, as sync and files bring them: seals are verified in parallel, and the senders of
-//! the next blocks are recovered while one executes. It must not know where the blocks come from.
+//! Importing consecutive blocks, as sync and files bring them, in a pipeline: while one block executes, the senders of
+//! the next ones are recovered, and of those behind them headers, seals and bodies are checked. It must not know where
+//! the blocks come from.
 
 use crate::{
     Chain, Import, ImportError, Origin,
-    chain::{internal, now},
+    chain::{Shared, internal, now},
     check::{Checked, Linked, Overlay, Recovered},
 };
 use atoll_consensus::SEAL_GROUP;
-use atoll_primitives::Block;
+use atoll_primitives::{Block, BlockNumber, rlp::Encodable};
 use rayon::prelude::*;
-use std::{sync::mpsc, thread, time::Instant};
+use std::{
+    sync::mpsc::{self, SyncSender},
+    thread,
+    time::Instant,
+};
 
-/// Blocks whose senders are recovered ahead of execution.
+/// Blocks checked ahead of recovery, and recovered ahead of execution. At the bound the stage before waits.
 const AHEAD: usize = 8;
+/// Blocks whose seals and bodies are checked together, in parallel.
+const CHUNK_BLOCKS: usize = 64;
+/// Bytes of those, except a single larger block.
+const CHUNK_BYTES: usize = 2 << 20;
 
 /// The first block of a batch that was not imported; all before it were.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +29,22 @@ const AHEAD: usize = 8;
 pub struct BatchError {
     /// Its place in the batch, from 0.
     pub index: usize,
+    /// Its number.
+    pub number: BlockNumber,
     /// Why.
     #[source]
     pub source: ImportError,
 }
+
+/// Which block of the batch it is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    index: usize,
+    number: BlockNumber,
+}
+
+/// A block on its way through the pipeline, or why it left it.
+type Staged<T> = (Place, Result<T, ImportError>);
 
 impl Chain {
     /// Imports blocks, each the parent of the next one; those known already are passed over. Returns how many
@@ -32,78 +53,25 @@ impl Chain {
     /// # Errors
     /// The first block that could not be imported.
     pub fn import_many(&self, blocks: Vec<Block>, origin: Origin) -> Result<usize, BatchError> {
-        let (linked, failed) = self.link(blocks, origin);
-        let (checked, failed_seal) = self.verify(linked);
-        // The earlier failure is the one to report.
-        let failed = failed_seal.or(failed);
-        let imported = self.commit_all(checked, origin)?;
-        failed.map_or(Ok(imported), Err)
-    }
-
-    /// Header rules one after the other, up to the first failure.
-    fn link(&self, blocks: Vec<Block>, origin: Origin) -> (Vec<(usize, Linked)>, Option<BatchError>) {
         let shared = &*self.shared;
-        let (mut overlay, mut linked, now) = (Overlay::new(shared), Vec::with_capacity(blocks.len()), now());
-        for (index, block) in blocks.into_iter().enumerate() {
-            let (hash, number) = (block.header.hash_slow(), block.header.number);
-            let failed = |source| BatchError { index, source };
-            let known = match shared.is_known(&hash) {
-                Ok(known) => known,
-                Err(source) => return (linked, Some(failed(internal(number, hash, source)))),
-            };
-            if known {
-                if let Err(error) = shared.reconsider(hash, number, origin) {
-                    return (linked, Some(failed(error)));
-                }
-                continue;
-            }
-            match overlay.header_rules(block, hash, now) {
-                Ok(block) => {
-                    overlay.push(&block);
-                    linked.push((index, block));
-                }
-                Err(error) => return (linked, Some(failed(error))),
-            }
-        }
-        (linked, None)
-    }
-
-    /// Seals and bodies in parallel; what comes before the first failure is good.
-    fn verify(&self, linked: Vec<(usize, Linked)>) -> (Vec<(usize, Checked)>, Option<BatchError>) {
-        let mut overlay = Overlay::new(&self.shared);
-        linked.iter().for_each(|(_, block)| overlay.push(block));
-        let seals: Vec<_> = linked.par_chunks(SEAL_GROUP).flat_map_iter(|group| overlay.seals(group)).collect();
-        let judge = |((index, block), seal)| (index, overlay.judged_seal_and_body(block, seal));
-        let results: Vec<(usize, Result<Checked, ImportError>)> =
-            linked.into_par_iter().zip(seals).map(judge).collect();
-        let mut checked = Vec::with_capacity(results.len());
-        for (index, result) in results {
-            match result {
-                Ok(block) => checked.push((index, block)),
-                Err(source) => return (checked, Some(BatchError { index, source })),
-            }
-        }
-        (checked, None)
-    }
-
-    /// A thread recovers senders, this one executes. Not rayon's: its workers may not wait for the writer's lock.
-    fn commit_all(&self, checked: Vec<(usize, Checked)>, origin: Origin) -> Result<usize, BatchError> {
-        let shared = &*self.shared;
-        let (sender, receiver) = mpsc::sync_channel::<(usize, Result<Recovered, ImportError>)>(AHEAD);
+        // Plain threads, not rayon's: its workers may not wait for a channel or for the writer's lock.
+        let (to_recovery, unrecovered) = mpsc::sync_channel::<Staged<Checked>>(AHEAD);
+        let (to_commit, uncommitted) = mpsc::sync_channel::<Staged<Recovered>>(AHEAD);
         thread::scope(|scope| {
+            scope.spawn(move || Checker::new(shared, origin, to_recovery).run(blocks.into_iter()));
             scope.spawn(move || {
-                for (index, block) in checked {
+                for (place, checked) in unrecovered {
                     // The receiver is gone after a failure: nothing more to do.
-                    if sender.send((index, shared.recover(block))).is_err() {
+                    if to_commit.send((place, checked.and_then(|block| shared.recover(block)))).is_err() {
                         return;
                     }
                 }
             });
             let mut imported = 0;
-            for (index, recovered) in receiver {
+            for (Place { index, number }, recovered) in uncommitted {
                 let started = Instant::now();
-                let result = recovered.and_then(|block| shared.commit(block, origin));
-                let import = result.map_err(|source| BatchError { index, source })?;
+                let import = recovered.and_then(|block| shared.commit(block, origin));
+                let import = import.map_err(|source| BatchError { index, number, source })?;
                 imported += usize::from(import != Import::AlreadyKnown);
                 metrics::histogram!("atoll_chain_import_seconds").record(started.elapsed().as_secs_f64());
             }
@@ -111,3 +79,87 @@ impl Chain {
         })
     }
 }
+
+/// The first stage: everything that needs no state.
+struct Checker<'a> {
+    shared: &'a Shared,
+    origin: Origin,
+    next: SyncSender<Staged<Checked>>,
+    /// The blocks of the batch that the chain does not have yet.
+    overlay: Overlay<'a>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(shared: &'a Shared, origin: Origin, next: SyncSender<Staged<Checked>>) -> Self {
+        Self { shared, origin, next, overlay: Overlay::new(shared) }
+    }
+
+    /// Ends with the blocks, with the first failure, or when nobody listens any more.
+    fn run(mut self, blocks: impl Iterator<Item = Block>) {
+        let mut blocks = blocks.enumerate().peekable();
+        while blocks.peek().is_some() {
+            let (linked, failed) = self.link(&mut blocks);
+            let failed_before = self.verify(linked);
+            // The earlier failure is the one to report.
+            let failed = match failed_before {
+                Err(Stopped) => return,
+                Ok(failed_before) => failed_before.or(failed),
+            };
+            if let Some((place, error)) = failed {
+                // Whether anybody hears it makes no difference here.
+                let _ = self.next.send((place, Err(error)));
+                return;
+            }
+            self.overlay.shrink();
+        }
+    }
+
+    /// Header rules one after the other, up to the first failure or a full chunk.
+    fn link(
+        &mut self,
+        blocks: &mut impl Iterator<Item = (usize, Block)>,
+    ) -> (Vec<(Place, Linked)>, Option<(Place, ImportError)>) {
+        let (mut linked, mut bytes, now) = (Vec::new(), 0, now());
+        while linked.len() < CHUNK_BLOCKS && bytes < CHUNK_BYTES {
+            let Some((index, block)) = blocks.next() else { break };
+            bytes += block.length();
+            let place = Place { index, number: block.header.number };
+            match self.link_one(block, now) {
+                Ok(Some(block)) => linked.push((place, block)),
+                Ok(None) => {}
+                Err(error) => return (linked, Some((place, error))),
+            }
+        }
+        (linked, None)
+    }
+
+    /// `None` for a block that is known.
+    fn link_one(&mut self, block: Block, now: u64) -> Result<Option<Linked>, ImportError> {
+        let (hash, number) = (block.header.hash_slow(), block.header.number);
+        if self.shared.is_known(&hash).map_err(|source| internal(number, hash, source))? {
+            self.shared.reconsider(hash, number, self.origin)?;
+            return Ok(None);
+        }
+        let linked = self.overlay.header_rules(block, hash, now)?;
+        self.overlay.push(&linked);
+        Ok(Some(linked))
+    }
+
+    /// Seals and bodies in parallel; what comes before the first failure is good and goes on.
+    fn verify(&self, linked: Vec<(Place, Linked)>) -> Result<Option<(Place, ImportError)>, Stopped> {
+        let overlay = &self.overlay;
+        let seals: Vec<_> = linked.par_chunks(SEAL_GROUP).flat_map_iter(|group| overlay.seals(group)).collect();
+        let judge = |((place, block), seal)| (place, overlay.judged_seal_and_body(block, seal));
+        let results: Vec<Staged<Checked>> = linked.into_par_iter().zip(seals).map(judge).collect();
+        for (place, result) in results {
+            match result {
+                Ok(block) => self.next.send((place, Ok(block))).map_err(|_| Stopped)?,
+                Err(error) => return Ok(Some((place, error))),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The stages behind ended early.
+struct Stopped;

@@ -14,7 +14,7 @@ use std::{collections::HashMap, sync::Arc};
 /// A block whose parent is known and whose header obeys the rules.
 #[derive(Debug, Clone)]
 pub(crate) struct Linked {
-    pub block: Block,
+    pub block: Arc<Block>,
     pub hash: B256,
     pub td: U256,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Recovered {
 /// The blocks this node has, and on top those of a batch that is being checked.
 pub(crate) struct Overlay<'a> {
     shared: &'a Shared,
-    batch: HashMap<B256, (Block, U256)>,
+    batch: HashMap<B256, (Arc<Block>, U256)>,
 }
 
 impl<'a> Overlay<'a> {
@@ -43,7 +43,12 @@ impl<'a> Overlay<'a> {
 
     /// Makes a block known to the checks of its descendants.
     pub(crate) fn push(&mut self, linked: &Linked) {
-        self.batch.insert(linked.hash, (linked.block.clone(), linked.td));
+        self.batch.insert(linked.hash, (Arc::clone(&linked.block), linked.td));
+    }
+
+    /// Lets go of blocks that the chain has by now.
+    pub(crate) fn shrink(&mut self) {
+        self.batch.retain(|hash, _| !self.shared.is_known(hash).unwrap_or(false));
     }
 
     /// Lineage and header rules; cheap.
@@ -65,7 +70,7 @@ impl<'a> Overlay<'a> {
         let verdict = shared.engine.verify_header(header, &parent, self, now);
         let verdict = verdict.and_then(|()| shared.engine.verify_transition(header, &parent, parent_td));
         verdict.map_err(|error| shared.remember(shared.refused(number, hash, error)))?;
-        Ok(Linked { block, hash, td: parent_td.saturating_add(difficulty) })
+        Ok(Linked { block: Arc::new(block), hash, td: parent_td.saturating_add(difficulty) })
     }
 
     /// Seal, then body. A bad body says nothing about the header's hash, which another body may fit: it is
@@ -76,7 +81,7 @@ impl<'a> Overlay<'a> {
     }
 
     /// The verdicts on some blocks' seals, in order.
-    pub(crate) fn seals(&self, blocks: &[(usize, Linked)]) -> Vec<Result<(), ConsensusError>> {
+    pub(crate) fn seals<P>(&self, blocks: &[(P, Linked)]) -> Vec<Result<(), ConsensusError>> {
         if !self.shared.options.verify_seals {
             return vec![Ok(()); blocks.len()];
         }
@@ -114,7 +119,7 @@ impl HeaderReader for Overlay<'_> {
 
     fn block(&self, hash: &B256) -> Option<Block> {
         if let Some((block, _)) = self.batch.get(hash) {
-            return Some(block.clone());
+            return Some(Block::clone(block));
         }
         if let Some(block) = self.shared.side.read().block(hash) {
             return Some(block.block.clone());
@@ -132,6 +137,8 @@ impl Shared {
             None => recover_senders(&block.body.transactions)
                 .map_err(|error| self.remember(invalid(block.header.number, hash, InvalidBlock::Signature(error))))?,
         };
+        // Nobody else holds the block but a batch's overlay, and that only for a while.
+        let block = Arc::unwrap_or_clone(block);
         Ok(Recovered { block: Arc::new(RecoveredBlock { hash, block, senders }), td })
     }
 

@@ -1,7 +1,7 @@
 //! EIP-7610: nothing can be created where storage already is.
 //!
 //! revm compares nonce and code only. An account with storage but neither can exist only if the genesis file made
-//! it so, hence this looks there; a chain without such accounts pays one scan of its allocation per block.
+//! it so, hence this looks there.
 
 use atoll_primitives::{Address, ChainSpec, U256};
 use revm::{
@@ -10,25 +10,16 @@ use revm::{
     interpreter::{CreateInputs, CreateOutcome, Gas, InstructionResult, InterpreterResult},
     primitives::constants::CALL_STACK_LIMIT,
 };
+use std::sync::Arc;
 
 /// Accounts of the genesis file with storage but neither nonce nor code, each with a slot that is not zero.
 /// Nobody can ever write to their storage: it goes only with the whole account.
 #[derive(Debug, Clone)]
-pub(crate) struct Collisions(Vec<(Address, U256)>);
+pub(crate) struct Collisions(Arc<[(Address, U256)]>);
 
 impl Collisions {
     pub(crate) fn new(spec: &ChainSpec) -> Self {
-        let bare = spec.genesis.alloc.iter().filter(|(_, account)| {
-            account.nonce.unwrap_or_default() == 0 && account.code.as_ref().is_none_or(|code| code.is_empty())
-        });
-        Self(
-            bare.filter_map(|(address, account)| {
-                let mut slots = account.storage.iter().flatten();
-                let (slot, _) = slots.find(|(_, value)| !value.is_zero())?;
-                Some((*address, (*slot).into()))
-            })
-            .collect(),
-        )
+        Self(Arc::clone(&spec.bare_storage))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -4,9 +4,10 @@ use crate::{GenesisError, SealedHeader, forks, genesis_state_root, known};
 use alloy_consensus::Header;
 use alloy_genesis::Genesis;
 use alloy_hardforks::{EthereumHardfork as Fork, ForkCondition};
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// `config.ethash`: proof of work. Both extras are absent in files of public networks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +82,9 @@ pub struct ChainSpec {
     pub network_id: u64,
     /// The consensus engine.
     pub engine: EngineConfig,
+    /// Accounts of the genesis file with storage but neither nonce nor code, each with a slot that is not zero: where
+    /// nothing can be created (EIP-7610). Found once, because every block asks.
+    pub bare_storage: Arc<[(Address, U256)]>,
     pub(crate) forks: Vec<(Fork, &'static str, ForkCondition)>,
 }
 
@@ -126,7 +130,8 @@ impl ChainSpec {
                 .filter(|id| *id > 0)
                 .ok_or_else(|| GenesisError::field("config.networkId", format!("{value} is not a positive integer")))?,
         };
-        Ok(Self { genesis, chain_id, network_id, engine, forks })
+        let bare_storage = bare_storage(&genesis);
+        Ok(Self { genesis, chain_id, network_id, engine, bare_storage, forks })
     }
 
     /// The genesis block's header.
@@ -168,6 +173,17 @@ impl ChainSpec {
     pub fn terminal_total_difficulty(&self) -> Option<U256> {
         self.genesis.config.terminal_total_difficulty
     }
+}
+
+fn bare_storage(genesis: &Genesis) -> Arc<[(Address, U256)]> {
+    let bare = genesis.alloc.iter().filter(|(_, account)| {
+        account.nonce.unwrap_or_default() == 0 && account.code.as_ref().is_none_or(|code| code.is_empty())
+    });
+    let with_slot = bare.filter_map(|(address, account)| {
+        let (slot, _) = account.storage.iter().flatten().find(|(_, value)| !value.is_zero())?;
+        Some((*address, (*slot).into()))
+    });
+    with_slot.collect()
 }
 
 fn engine(config: &Value) -> Result<EngineConfig, GenesisError> {

@@ -7,7 +7,8 @@
 
 use crate::{
     StorageError,
-    tables::{self, decode_account, decode_value},
+    trie::WarmTries,
+    tables::{self, History, decode_account, decode_value},
 };
 use alloy_trie::Nibbles;
 use atoll_kv::{Kv, Table};
@@ -80,6 +81,8 @@ pub(crate) struct Base {
     /// By the key in their table; those of storage tries are longer than any path.
     pub account_nodes: Cache<Vec<u8>, Bytes, ByBytes>,
     pub storage_nodes: Cache<Vec<u8>, Bytes, ByBytes>,
+    /// Named by their content: they need no care when the base moves.
+    pub warm: WarmTries,
     /// Readers hold it from the flat read to the history read. Whoever changes the caches, or takes history away,
     /// holds it alone.
     gate: RwLock<Unwinds>,
@@ -92,19 +95,20 @@ impl Base {
     /// `cache_bytes` is shared out among the caches.
     pub fn new(kv: Kv, base: Arc<SealedHeader>, cache_bytes: usize) -> Self {
         // An account or slot takes about this much in a cache.
-        let items = cache_bytes / 4 / 160;
+        let items = cache_bytes / 8 / 160;
         let weighted = |bytes: usize| Cache::with_weighter((bytes / 512).max(16), (bytes as u64).max(1 << 16), ByBytes);
         Self {
             kv,
             accounts: Cache::new(items.max(64)),
             slots: Cache::new(items.max(64)),
             code: Cache::with_weighter(
-                (cache_bytes / 8 / 8192).max(16),
-                (cache_bytes as u64 / 8).max(1 << 16),
+                (cache_bytes / 16 / 8192).max(16),
+                (cache_bytes as u64 / 16).max(1 << 16),
                 ByBytes,
             ),
-            account_nodes: weighted(cache_bytes / 8),
-            storage_nodes: weighted(cache_bytes / 4),
+            account_nodes: weighted(cache_bytes / 16),
+            storage_nodes: weighted(cache_bytes / 16),
+            warm: WarmTries::new(cache_bytes / 2),
             gate: RwLock::new(Unwinds::default()),
             target_number: AtomicU64::new(base.number),
             target: RwLock::new(base),
@@ -157,7 +161,7 @@ impl Base {
         if self.target_above(stamp.anchor).is_some_and(|target| passed(&target)) {
             let start = tables::account_history_key(address, stamp.anchor + 1);
             let end = tables::account_history_key(address, u64::MAX);
-            if let Some(before) = self.first(tables::ACCOUNT_HISTORY, &start, &end)? {
+            if let Some(before) = self.before(tables::ACCOUNT_HISTORY, stamp.anchor + 1, &start, &end)? {
                 return decode_account(&before);
             }
         }
@@ -177,16 +181,19 @@ impl Base {
         if self.target_above(stamp.anchor).is_some_and(|target| passed(&target)) {
             let start = tables::slot_history_key(address, slot, stamp.anchor + 1);
             let end = tables::slot_history_key(address, slot, u64::MAX);
-            if let Some(before) = self.first(tables::SLOT_HISTORY, &start, &end)? {
+            if let Some(before) = self.before(tables::SLOT_HISTORY, stamp.anchor + 1, &start, &end)? {
                 return decode_value(&before);
             }
         }
         Ok(flat)
     }
 
-    fn first(&self, table: Table, start: &[u8], end: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+    /// The value before the first block from `block` on that changed the key whose rows lie between `start` and `end`.
+    fn before(&self, table: Table, block: u64, start: &[u8], end: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         let found = self.kv.range(table, Bound::Included(start), Bound::Included(end), false, 1)?;
-        Ok(found.into_iter().next().map(|(_, value)| value))
+        let Some((_, row)) = found.into_iter().next() else { return Ok(None) };
+        let missing = || StorageError::corrupt(format!("a row of history from block {block} on has no such block"));
+        Ok(Some(History::decode(&row)?.at(block).ok_or_else(missing)?.to_vec()))
     }
 
     /// A node of the base's account trie. Whether it is the reader's too is for `trie_passed` to tell afterwards.

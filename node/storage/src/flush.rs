@@ -6,6 +6,7 @@ mod changes;
 use crate::{
     Storage, StorageError,
     layer::Layer,
+    memory::Memory,
     open::{put_base, put_block},
     segment::Position,
     tables,
@@ -19,6 +20,9 @@ use std::sync::Arc;
 const MAX_BLOCKS: u64 = 128;
 /// Blocks that gather beyond the flush depth before a flush is worth its commit.
 const MIN_BLOCKS: u64 = 16;
+
+/// Blocks that stay in memory however much they take: a reorganisation of a block or two is an everyday event.
+const MIN_DEPTH: u64 = 8;
 
 /// What one flush is about to do, decided under the locks.
 struct Plan {
@@ -35,7 +39,23 @@ impl Storage {
     pub fn flush_ready(&self) -> bool {
         let memory = self.inner.memory.read();
         let above = memory.head.number - memory.base.number;
-        above >= self.inner.flush_depth.saturating_add(MIN_BLOCKS.min(self.inner.flush_depth.max(1)))
+        let heavy = memory.bytes > self.inner.layer_bytes && above > self.depth(&memory);
+        heavy || above >= self.inner.flush_depth.saturating_add(MIN_BLOCKS.min(self.inner.flush_depth.max(1)))
+    }
+
+    /// How many of the newest blocks stay in memory: the flush depth, or as many as half of their memory holds.
+    fn depth(&self, memory: &Memory) -> u64 {
+        let (full, least) = (self.inner.flush_depth, MIN_DEPTH.min(self.inner.flush_depth));
+        if memory.bytes <= self.inner.layer_bytes {
+            return full;
+        }
+        let newest = memory.canonical.values().rev().filter_map(|hash| memory.layers.get(hash));
+        let sums = newest.scan(0, |sum, layer| {
+            *sum += layer.bytes;
+            Some(*sum)
+        });
+        let fitting = sums.take_while(|sum| *sum <= self.inner.layer_bytes / 2).count() as u64;
+        fitting.clamp(least, full)
     }
 
     /// Persists canonical blocks deeper than the flush depth, at most 128 of them, in one atomic batch. Blocks may
@@ -45,7 +65,8 @@ impl Storage {
     /// The tables' or segments' failure to write; nothing has changed then, and a later flush may succeed.
     pub fn flush(&self) -> Result<(), StorageError> {
         let _moving = self.inner.flushing.lock();
-        self.flush_above(self.inner.flush_depth).map(|_| ())
+        let depth = self.depth(&self.inner.memory.read());
+        self.flush_above(depth).map(|_| ())
     }
 
     /// Persists every canonical block: for an orderly shutdown, so that nothing has to be executed again.

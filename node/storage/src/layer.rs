@@ -2,7 +2,9 @@
 
 use crate::{TrieChanges, filter::Filter, segment::Position};
 use alloy_trie::Nibbles;
-use atoll_primitives::{Address, B256, Receipt, RecoveredBlock, SealedHeader, StateChanges, U256};
+use atoll_primitives::{
+    Address, B256, Receipt, RecoveredBlock, SealedHeader, StateChanges, TransactionExt, U256,
+};
 use std::sync::Arc;
 
 /// A block that was executed: everything storage keeps of it.
@@ -25,6 +27,8 @@ pub(crate) struct Layer {
     pub executed: ExecutedBlock,
     pub header: Arc<SealedHeader>,
     pub position: Position,
+    /// [`Layer::weight`], worked out once.
+    pub bytes: usize,
 }
 
 /// What a [`Filter`] holds of a layer.
@@ -44,11 +48,27 @@ pub(crate) enum Key<'a> {
 impl Layer {
     pub fn new(executed: ExecutedBlock, position: Position) -> Self {
         let header = Arc::new(executed.block.sealed_header());
-        Self { executed, header, position }
+        let mut layer = Self { executed, header, position, bytes: 0 };
+        layer.bytes = layer.weight();
+        layer
     }
 
     pub fn number(&self) -> u64 {
         self.header.number
+    }
+
+    /// About what it takes in memory, in bytes: bodies and receipts, flat values, trie nodes, with what maps add.
+    fn weight(&self) -> usize {
+        let ExecutedBlock { block, receipts, changes, trie, .. } = &self.executed;
+        let transactions = block.block.body.transactions.iter();
+        let inputs: usize = transactions.map(|tx| 512 + tx.input().len()).sum();
+        let logs: usize = receipts.iter().flat_map(|receipt| receipt.logs()).map(|log| 256 + log.data.data.len()).sum();
+        let slots: usize = changes.storage.values().map(|change| 128 + change.slots.len() * 96).sum();
+        let code: usize = changes.code.values().map(|code| code.len()).sum();
+        let storage_nodes = trie.storage.values().flat_map(|change| change.nodes.values());
+        let nodes = trie.account_nodes.values().chain(storage_nodes);
+        let nodes: usize = nodes.map(|node| 160 + node.as_ref().map_or(0, |rlp| rlp.len())).sum();
+        inputs + receipts.len() * 384 + logs + changes.accounts.len() * 160 + slots + code + nodes
     }
 
     pub fn key_count(&self) -> usize {

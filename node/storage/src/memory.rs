@@ -22,6 +22,8 @@ pub(crate) struct Memory {
     pub filter: Arc<Filter>,
     /// How many unwinds there were: goes into a view's stamp.
     pub epoch: u64,
+    /// About what the layers take in memory.
+    pub bytes: usize,
 }
 
 /// Layers to leave and layers to enter, both ascending by number.
@@ -42,6 +44,7 @@ impl Memory {
             transactions: B256Map::default(),
             filter: Arc::new(Filter::new(0)),
             epoch: 0,
+            bytes: 0,
         }
     }
 
@@ -72,6 +75,7 @@ impl Memory {
             self.renew_filter(layer.key_count());
         }
         layer.fill(&self.filter);
+        self.bytes += layer.bytes;
         self.layers.insert(layer.header.hash, layer);
         Ok(())
     }
@@ -148,6 +152,7 @@ impl Memory {
             }
         }
         self.layers.retain(|hash, _| keep.contains(hash));
+        self.bytes = self.layers.values().map(|layer| layer.bytes).sum();
         self.canonical = self.canonical.split_off(&(base.number + 1));
         self.base = base;
     }

@@ -51,6 +51,7 @@ impl Storage {
         let inner = Inner {
             genesis_hash: genesis.hash,
             flush_depth: options.flush_depth,
+            layer_bytes: options.layer_bytes,
             base: Arc::new(Base::new(kv, Arc::clone(&base), options.cache_bytes / 2)),
             segments,
             flushing: Mutex::new(()),

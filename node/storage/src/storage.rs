@@ -27,11 +27,13 @@ pub struct StorageOptions {
     pub cache_bytes: usize,
     /// How many of the newest canonical blocks stay in memory, where a reorganisation is cheap.
     pub flush_depth: u64,
+    /// Memory for those blocks, in bytes: beyond it fewer stay, never fewer than 8.
+    pub layer_bytes: usize,
 }
 
 impl Default for StorageOptions {
     fn default() -> Self {
-        Self { engine: DbEngine::default(), cache_bytes: 256 << 20, flush_depth: 64 }
+        Self { engine: DbEngine::default(), cache_bytes: 256 << 20, flush_depth: 64, layer_bytes: 96 << 20 }
     }
 }
 
@@ -47,6 +49,7 @@ pub struct Storage {
 pub(crate) struct Inner {
     pub genesis_hash: B256,
     pub flush_depth: u64,
+    pub layer_bytes: usize,
     pub base: Arc<Base>,
     pub segments: Segments,
     // Locks are taken in this order: `flushing`, the segments' tail, the base's gate, `memory`.

@@ -7,7 +7,7 @@ use atoll_kv::Table;
 use atoll_primitives::{Account, Address, B256, U256};
 
 /// Layout version; counts up when keys or values change their form.
-pub(crate) const SCHEMA: u64 = 1;
+pub(crate) const SCHEMA: u64 = 2;
 
 /// Address → account, as of the base.
 pub(crate) const ACCOUNTS: Table = Table("accounts");
@@ -15,9 +15,9 @@ pub(crate) const ACCOUNTS: Table = Table("accounts");
 pub(crate) const SLOTS: Table = Table("slots");
 /// Code hash → code; never deleted.
 pub(crate) const CODE: Table = Table("code");
-/// Address ‖ block → the account before that block; empty for none.
+/// Address ‖ the last of some blocks → for each of them that changed the account, what it was before ([`History`]).
 pub(crate) const ACCOUNT_HISTORY: Table = Table("account_history");
-/// Address ‖ slot ‖ block → the value before that block; empty for zero.
+/// Address ‖ slot ‖ the last of some blocks → for each of them that changed the slot, what it was before.
 pub(crate) const SLOT_HISTORY: Table = Table("slot_history");
 /// Block → the keys it changed.
 pub(crate) const CHANGE_SETS: Table = Table("change_sets");
@@ -146,6 +146,55 @@ pub(crate) fn decode_hash(bytes: &[u8]) -> Result<B256, StorageError> {
 pub(crate) fn decode_u64(bytes: &[u8]) -> Result<u64, StorageError> {
     let bytes = bytes.try_into().map_err(|_| StorageError::corrupt("a number that is not 8 bytes long"))?;
     Ok(u64::from_be_bytes(bytes))
+}
+
+/// Values of one key before each of some blocks, ascending: one row for all the blocks of a flush, because a row costs
+/// far more than an entry. Its key names the last of them, so that the first row from a block on has the entry wanted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct History(Vec<(u64, Vec<u8>)>);
+
+impl History {
+    /// Adds the value before `block`, which lies above those there.
+    pub fn push(&mut self, block: u64, before: Vec<u8>) {
+        self.0.push((block, before));
+    }
+
+    /// The last of its blocks.
+    pub fn last(&self) -> Option<u64> {
+        self.0.last().map(|(block, _)| *block)
+    }
+
+    /// The value before the first of its blocks from `block` on.
+    pub fn at(&self, block: u64) -> Option<&[u8]> {
+        let entry = self.0.iter().find(|(number, _)| *number >= block);
+        entry.map(|(_, before)| before.as_slice())
+    }
+
+    /// Forgets the blocks above `block`.
+    pub fn truncate(&mut self, block: u64) {
+        self.0.retain(|(number, _)| *number <= block);
+    }
+
+    /// RLP of block and value in turn.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.0.iter().map(|(_, before)| before.len() + 8).sum());
+        for (block, before) in &self.0 {
+            block.encode(&mut bytes);
+            before.as_slice().encode(&mut bytes);
+        }
+        bytes
+    }
+
+    pub fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
+        let damaged = |err: alloy_rlp::Error| StorageError::corrupt(format!("history: {err}"));
+        let mut entries = Vec::new();
+        while !bytes.is_empty() {
+            let block = u64::decode(&mut bytes).map_err(damaged)?;
+            let before = alloy_rlp::Header::decode_bytes(&mut bytes, false).map_err(damaged)?;
+            entries.push((block, before.to_vec()));
+        }
+        Ok(Self(entries))
+    }
 }
 
 /// The keys one block changed: what a deep reorganisation has to put back.

@@ -7,11 +7,11 @@ use crate::{
     layer::Layer,
     memory::Memory,
     open::{put_base, put_block},
-    tables::{self, ChangeSet, decode_account, decode_value},
+    tables::{self, ChangeSet, History, decode_account, decode_value},
 };
-use atoll_kv::Batch;
+use atoll_kv::{Batch, Table};
 use atoll_primitives::{B256, SealedHeader, StateChanges};
-use std::sync::Arc;
+use std::{collections::BTreeSet, ops::Bound, sync::Arc};
 
 impl Storage {
     /// Makes the canonical block `to` the head again, however deep it lies, and undoes everything above it.
@@ -84,7 +84,7 @@ impl Storage {
         let mut memory = self.inner.memory.write();
         // What is still in memory would be forgotten: its rows let it be found by hash.
         for layer in memory.layers.values() {
-            let Layer { executed, header, position } = layer.as_ref();
+            let Layer { executed, header, position, .. } = layer.as_ref();
             put_block(&mut batch, header, &executed.total_difficulty, *position);
         }
         // An unwind on the way of another one goes back to where the first began.
@@ -106,24 +106,13 @@ impl Storage {
     fn undo(&self, base: &SealedHeader, to: u64, batch: &mut Batch) -> Result<StateChanges, StorageError> {
         let kv = &self.inner.base.kv;
         let mut changes = StateChanges::default();
-        // Downwards: the value before the lowest block is the last one written, and holds.
-        for number in (to + 1..=base.number).rev() {
+        let (mut accounts, mut slots) = (BTreeSet::new(), BTreeSet::new());
+        for number in to + 1..=base.number {
             let missing = |what: &str| StorageError::corrupt(format!("block {number} has no {what}"));
             let set = kv.get(tables::CHANGE_SETS, &number.to_be_bytes())?.ok_or_else(|| missing("change set"))?;
             let set = ChangeSet::decode(&set)?;
-            for address in set.accounts {
-                let key = tables::account_history_key(&address, number);
-                let before = kv.get(tables::ACCOUNT_HISTORY, &key)?.ok_or_else(|| missing("account history"))?;
-                changes.accounts.insert(address, decode_account(&before)?);
-                batch.delete(tables::ACCOUNT_HISTORY, key);
-            }
-            for (address, slot) in set.slots {
-                let key = tables::slot_history_key(&address, &slot, number);
-                let before = kv.get(tables::SLOT_HISTORY, &key)?.ok_or_else(|| missing("slot history"))?;
-                let storage = changes.storage.entry(address).or_default();
-                storage.slots.insert(slot, decode_value(&before)?);
-                batch.delete(tables::SLOT_HISTORY, key);
-            }
+            accounts.extend(set.accounts);
+            slots.extend(set.slots);
             batch.delete(tables::CHANGE_SETS, number.to_be_bytes());
             batch.delete(tables::CANONICAL, number.to_be_bytes());
             let hash = self.canonical_hash(number)?.ok_or_else(|| missing("canonical hash"))?;
@@ -132,6 +121,39 @@ impl Storage {
                 batch.delete(tables::TRANSACTIONS, tx.tx_hash().as_slice());
             }
         }
+        for address in accounts {
+            let key = |block| tables::account_history_key(&address, block).to_vec();
+            let before = self.cut_history(tables::ACCOUNT_HISTORY, key, to, batch)?;
+            changes.accounts.insert(address, decode_account(&before)?);
+        }
+        for (address, slot) in slots {
+            let key = |block| tables::slot_history_key(&address, &slot, block).to_vec();
+            let before = self.cut_history(tables::SLOT_HISTORY, key, to, batch)?;
+            changes.storage.entry(address).or_default().slots.insert(slot, decode_value(&before)?);
+        }
         Ok(changes)
+    }
+
+    /// Takes the blocks above `to` out of a key's history; returns the key's value after block `to`.
+    fn cut_history(
+        &self,
+        table: Table,
+        key: impl Fn(u64) -> Vec<u8>,
+        to: u64,
+        batch: &mut Batch,
+    ) -> Result<Vec<u8>, StorageError> {
+        let (start, end) = (key(to + 1), key(u64::MAX));
+        let bounds = (Bound::Included(start.as_slice()), Bound::Included(end.as_slice()));
+        let rows = self.inner.base.kv.range(table, bounds.0, bounds.1, false, usize::MAX)?;
+        let missing = || StorageError::corrupt(format!("a key changed above block {to} has no history in {}", table.0));
+        let (_, first) = rows.first().ok_or_else(missing)?;
+        let mut history = History::decode(first)?;
+        let before = history.at(to + 1).ok_or_else(missing)?.to_vec();
+        rows.into_iter().for_each(|(key, _)| batch.delete(table, key));
+        history.truncate(to);
+        if let Some(last) = history.last() {
+            batch.put(table, key(last), history.encode());
+        }
+        Ok(before)
     }
 }

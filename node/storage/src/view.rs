@@ -5,7 +5,7 @@ use crate::{
     base::{Base, Stamp},
     filter::Filter,
     layer::{Key, Layer},
-    trie::{self, NodeSource},
+    trie::{self, NodeSource, WarmTries},
 };
 use alloy_trie::Nibbles;
 use atoll_primitives::{Account, Address, B256, Bytes, SealedHeader, StateChanges, U256, primitives::KECCAK256_EMPTY};
@@ -135,6 +135,10 @@ impl NodeSource for StateView {
         let node = self.base.account_node(&self.stamp, path)?;
         self.check_trie()?;
         Ok(node)
+    }
+
+    fn warm(&self) -> Option<&WarmTries> {
+        Some(&self.base.warm)
     }
 
     fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Bytes>, StorageError> {

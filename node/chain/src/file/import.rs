@@ -19,7 +19,7 @@ use std::{
 /// Blocks imported together.
 const BATCH_BLOCKS: usize = 512;
 /// Bytes of blocks imported together, except a single larger one: as blocks tell them, which is about what they take.
-const BATCH_BYTES: usize = 32 << 20;
+const BATCH_BYTES: usize = 8 << 20;
 /// Known blocks passed over before progress is told.
 const KNOWN_TOLD: u64 = 4096;
 /// Batches decoded ahead: while one is imported, another waits and a third is being read.

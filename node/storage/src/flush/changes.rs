@@ -4,12 +4,12 @@
 use crate::{
     StorageError, TrieChanges,
     base::Base,
-    tables::{self, ChangeSet, encode_account, encode_value},
+    tables::{self, ChangeSet, History, encode_account, encode_value},
 };
 use atoll_kv::{Batch, Kv, Table};
 use atoll_primitives::{
     Account, Address, Bytes, StateChanges, U256,
-    primitives::map::{AddressMap, B256Map},
+    primitives::map::{AddressMap, B256Map, HashMap},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,14 +39,23 @@ pub(crate) struct Flat<'a> {
     accounts: AddressMap<Option<Account>>,
     slots: AddressMap<BTreeMap<U256, U256>>,
     code: B256Map<Bytes>,
+    account_history: AddressMap<History>,
+    slot_history: HashMap<(Address, U256), History>,
 }
 
 impl<'a> Flat<'a> {
     pub fn new(base: &'a Base) -> Self {
-        Self { base, accounts: AddressMap::default(), slots: AddressMap::default(), code: B256Map::default() }
+        Self {
+            base,
+            accounts: AddressMap::default(),
+            slots: AddressMap::default(),
+            code: B256Map::default(),
+            account_history: AddressMap::default(),
+            slot_history: HashMap::default(),
+        }
     }
 
-    /// Takes in the changes of block `number`, and writes its history and change set.
+    /// Takes in the changes of block `number`, with their history, and writes its change set.
     pub fn apply(&mut self, number: u64, changes: &StateChanges, batch: &mut Batch) -> Result<(), StorageError> {
         let mut set = ChangeSet::default();
         for (address, new) in &changes.accounts {
@@ -55,8 +64,8 @@ impl<'a> Flat<'a> {
                 None => self.base.flat_account(address)?,
             };
             if before != *new {
-                let key = tables::account_history_key(address, number);
-                batch.put(tables::ACCOUNT_HISTORY, key, encode_account(before.as_ref()));
+                let history = self.account_history.entry(*address).or_default();
+                history.push(number, encode_account(before.as_ref()));
                 set.accounts.push(*address);
                 self.accounts.insert(*address, *new);
             }
@@ -73,8 +82,8 @@ impl<'a> Flat<'a> {
                     None => self.base.flat_slot(address, &slot)?,
                 };
                 if before != new {
-                    let key = tables::slot_history_key(address, &slot, number);
-                    batch.put(tables::SLOT_HISTORY, key, encode_value(&before));
+                    let history = self.slot_history.entry((*address, slot)).or_default();
+                    history.push(number, encode_value(&before));
                     set.slots.push((*address, slot));
                     self.slots.entry(*address).or_default().insert(slot, new);
                 }
@@ -103,8 +112,16 @@ impl<'a> Flat<'a> {
         self.slots.entry(address).or_default().insert(slot, value);
     }
 
-    /// Writes the final values.
+    /// Writes the final values and the history.
     pub fn put(&self, batch: &mut Batch) {
+        for (address, history) in &self.account_history {
+            let Some(last) = history.last() else { continue };
+            batch.put(tables::ACCOUNT_HISTORY, tables::account_history_key(address, last), history.encode());
+        }
+        for ((address, slot), history) in &self.slot_history {
+            let Some(last) = history.last() else { continue };
+            batch.put(tables::SLOT_HISTORY, tables::slot_history_key(address, slot, last), history.encode());
+        }
         for (address, account) in &self.accounts {
             match account {
                 Some(account) => batch.put(tables::ACCOUNTS, address.as_slice(), encode_account(Some(account))),

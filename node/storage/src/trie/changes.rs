@@ -1,8 +1,10 @@
 //! What a block changes in the tries: nodes by path. It must not know tables or layers.
 
 use alloy_trie::Nibbles;
-use atoll_primitives::{Bytes, primitives::map::B256Map};
-use std::collections::HashMap;
+use atoll_primitives::{
+    Bytes,
+    primitives::map::{B256Map, HashMap},
+};
 
 /// Nodes by path: the new RLP, or `None` where no node stands any more.
 pub type NodeChanges = HashMap<Nibbles, Option<Bytes>>;

@@ -6,11 +6,13 @@ mod node;
 mod proof;
 mod root;
 mod tree;
+mod warm;
 
 pub use changes::{NodeChanges, StorageTrieChanges, TrieChanges};
 pub(crate) use proof::prove;
 pub use proof::{AccountProof, StorageProof};
 pub(crate) use root::state_root;
+pub(crate) use warm::WarmTries;
 
 use crate::StorageError;
 use alloy_trie::Nibbles;
@@ -23,6 +25,11 @@ pub(crate) trait NodeSource: Sync {
 
     /// A node of the storage trie of the account whose address hashes to `account`.
     fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Bytes>, StorageError>;
+
+    /// Tries that are loaded already, if any are kept.
+    fn warm(&self) -> Option<&WarmTries> {
+        None
+    }
 }
 
 /// The path of a hashed key.

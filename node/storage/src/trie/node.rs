@@ -2,46 +2,71 @@
 //! nodes are stored.
 
 use crate::StorageError;
-use alloy_rlp::{Decodable, Encodable};
+use alloy_rlp::{BufMut, Decodable, Encodable, Header};
 use alloy_trie::{
-    Nibbles, TrieMask,
-    nodes::{BranchNode, ExtensionNodeRef, LeafNodeRef, RlpNode, TrieNode},
+    Nibbles,
+    nodes::{ExtensionNodeRef, LeafNodeRef, RlpNode, TrieNode},
 };
 use atoll_primitives::B256;
+use std::sync::Arc;
 
-#[derive(Debug)]
-pub(super) enum Node {
+/// RLP of an absent child and of the value no branch here has: all keys of a trie are of one length.
+const EMPTY: u8 = 0x80;
+
+pub(super) type Children = Box<[Option<Link>; 16]>;
+
+#[derive(Debug, Clone)]
+pub(crate) enum Node {
     Leaf { key: Nibbles, value: Vec<u8> },
     Extension { key: Nibbles, child: Link },
-    Branch { children: Box<[Option<Link>; 16]> },
+    Branch { children: Children },
 }
 
-/// How a parent holds a node.
-#[derive(Debug)]
-pub(super) enum Link {
+/// How a parent holds a node. Tries of consecutive blocks share the nodes that neither changed.
+#[derive(Debug, Clone)]
+pub(crate) enum Link {
     /// It stands alone at its path and is not loaded.
     Stored(B256),
-    /// It is loaded; `reference` is its hash or short RLP, `None` once it changed.
-    Loaded { node: Box<Node>, reference: Option<RlpNode> },
+    /// It is loaded.
+    Loaded { node: Arc<Node>, reference: Reference },
+}
+
+/// What a parent's RLP says of a loaded node.
+#[derive(Debug, Clone)]
+pub(crate) enum Reference {
+    /// Its hash, or its RLP if that is shorter.
+    Known(RlpNode),
+    /// It changed since; `stored` says whether a node stands alone at this path in the stored trie.
+    Changed { stored: bool },
 }
 
 impl Link {
-    pub fn changed(node: Node) -> Self {
-        Self::Loaded { node: Box::new(node), reference: None }
+    /// A node that is new at its path, where nothing stands alone yet.
+    pub fn new(node: Node) -> Self {
+        Self::Loaded { node: Arc::new(node), reference: Reference::Changed { stored: false } }
     }
 
     fn from_reference(reference: &RlpNode) -> Result<Self, StorageError> {
         match reference.as_hash() {
             Some(hash) => Ok(Self::Stored(hash)),
             None => {
-                let node = Box::new(Node::decode(reference.as_slice())?);
-                Ok(Self::Loaded { node, reference: Some(reference.clone()) })
+                let node = Arc::new(Node::decode(reference.as_slice())?);
+                Ok(Self::Loaded { node, reference: Reference::Known(reference.clone()) })
             }
         }
     }
 }
 
 impl Node {
+    /// About what it takes in memory, in bytes.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Leaf { value, .. } => 120 + value.len(),
+            Self::Extension { .. } => 160,
+            Self::Branch { .. } => 80 + size_of::<[Option<Link>; 16]>(),
+        }
+    }
+
     pub fn decode(mut rlp: &[u8]) -> Result<Self, StorageError> {
         let node = TrieNode::decode(&mut rlp).map_err(|err| StorageError::corrupt(format!("trie node: {err}")))?;
         match node {
@@ -50,7 +75,7 @@ impl Node {
                 Ok(Self::Extension { key: extension.key, child: Link::from_reference(&extension.child)? })
             }
             TrieNode::Branch(branch) => {
-                let mut children: Box<[Option<Link>; 16]> = Box::default();
+                let mut children = Children::default();
                 for (nibble, child) in branch.as_ref().children() {
                     if let Some(child) = child {
                         children[usize::from(nibble)] = Some(Link::from_reference(child)?);
@@ -74,14 +99,20 @@ pub(super) fn encode_extension(key: &Nibbles, child: &RlpNode) -> Vec<u8> {
 }
 
 /// RLP of a branch over its children's references, in order of their nibbles.
-pub(super) fn encode_branch(children: Vec<(u8, RlpNode)>) -> Vec<u8> {
-    let mut mask = TrieMask::default();
-    let mut stack = Vec::with_capacity(children.len());
-    for (nibble, reference) in children {
-        mask.set_bit(nibble);
-        stack.push(reference);
+pub(super) fn encode_branch(children: &[Option<RlpNode>; 16]) -> Vec<u8> {
+    let length = |child: &Option<RlpNode>| child.as_ref().map_or(1, |child| child.len());
+    let payload_length = children.iter().map(length).sum::<usize>() + 1;
+    let header = Header { list: true, payload_length };
+    let mut rlp = Vec::with_capacity(header.length() + payload_length);
+    header.encode(&mut rlp);
+    for child in children {
+        match child {
+            Some(child) => rlp.put_slice(child.as_slice()),
+            None => rlp.put_u8(EMPTY),
+        }
     }
-    encode(&BranchNode::new(stack, mask))
+    rlp.put_u8(EMPTY);
+    rlp
 }
 
 fn encode(node: &impl Encodable) -> Vec<u8> {

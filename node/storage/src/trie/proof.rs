@@ -5,6 +5,7 @@ use crate::StorageError;
 use alloy_rlp::Decodable;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
 use atoll_primitives::{Account, Address, B256, Bytes, U256, keccak256};
+use std::sync::Arc;
 
 /// An account with the nodes that prove it, or prove that there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +79,7 @@ fn walk(
                 nodes.push(rlp.clone());
                 Node::decode(&rlp)?
             }
-            Link::Loaded { node, .. } => *node,
+            Link::Loaded { node, .. } => Arc::unwrap_or_clone(node),
         };
         let rest = key.slice(path.len()..);
         link = match node {

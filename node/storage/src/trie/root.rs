@@ -1,6 +1,9 @@
 //! The state root after a set of changes, and the nodes that change with it.
 
-use super::{NodeSource, StorageTrieChanges, TrieChanges, hashed_path, path_of, tree::Trie};
+use super::{
+    NodeChanges, NodeSource, StorageTrieChanges, TrieChanges, hashed_path, path_of,
+    tree::{Committed, ReadNode, Trie},
+};
 use crate::StorageError;
 use alloy_rlp::Decodable;
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
@@ -24,7 +27,7 @@ pub(crate) fn state_root(
     changes: &StateChanges,
 ) -> Result<(B256, TrieChanges), StorageError> {
     let read = |path: &_| source.account_node(path);
-    let mut accounts = Trie::open(root, &read);
+    let mut accounts = open(source, root, &read);
     let touched = touched(&mut accounts, changes)?;
     let slots: usize = changes.storage.values().map(|change| change.slots.len()).sum();
     let storage_of = |account: &Touched| storage_root(source, account, changes);
@@ -44,9 +47,25 @@ pub(crate) fn state_root(
             None => accounts.remove(&key)?,
         }
     }
-    let (root, nodes) = accounts.commit();
+    let (root, nodes) = keep(source, root, accounts.commit());
     trie.account_nodes = nodes;
     Ok((root, trie))
+}
+
+/// The trie with this root, as far as it is loaded from the block before.
+fn open<'a>(source: &dyn NodeSource, root: B256, read: &'a ReadNode<'a>) -> Trie<'a> {
+    match source.warm().and_then(|warm| warm.get(&root)) {
+        Some((link, weight)) => Trie::warm(link, weight, read),
+        None => Trie::open(root, read),
+    }
+}
+
+/// Keeps the new trie for the next block.
+fn keep(source: &dyn NodeSource, before: B256, committed: Committed) -> (B256, NodeChanges) {
+    if let (Some(warm), Some((link, weight))) = (source.warm(), committed.loaded) {
+        warm.put(committed.root, before, link, weight);
+    }
+    (committed.root, committed.nodes)
 }
 
 fn touched(accounts: &mut Trie<'_>, changes: &StateChanges) -> Result<Vec<Touched>, StorageError> {
@@ -94,11 +113,12 @@ fn storage_root(
         return Ok((EMPTY_ROOT_HASH, StorageTrieChanges { wiped, ..Default::default() }));
     }
     let read = |path: &_| source.storage_node(&account.hash, path);
-    let mut trie = Trie::open(if wiped { EMPTY_ROOT_HASH } else { old_root }, &read);
+    let before = if wiped { EMPTY_ROOT_HASH } else { old_root };
+    let mut trie = open(source, before, &read);
     for (slot, value) in &storage.slots {
         let key = hashed_path(&slot.to_be_bytes::<32>());
         if *value == U256::ZERO { trie.remove(&key)? } else { trie.insert(key, alloy_rlp::encode(value))? }
     }
-    let (root, nodes) = trie.commit();
+    let (root, nodes) = keep(source, before, trie.commit());
     Ok((root, StorageTrieChanges { wiped, nodes }))
 }

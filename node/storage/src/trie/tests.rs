@@ -21,7 +21,8 @@ fn apply(nodes: &mut Nodes, root: B256, changes: &[(Nibbles, U256)]) -> B256 {
         let expected = (!value.is_zero()).then(|| alloy_rlp::encode(value));
         assert_eq!(trie.get(key).unwrap().map(<[u8]>::to_vec), expected);
     }
-    let (root, changed) = trie.commit();
+    let committed = trie.commit();
+    let (root, changed) = (committed.root, committed.nodes);
     for (path, node) in changed {
         match node {
             Some(node) => nodes.insert(path, node),

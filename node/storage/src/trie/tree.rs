@@ -3,12 +3,12 @@
 
 use super::{
     NodeChanges,
-    node::{Link, Node, encode_branch, encode_extension, encode_leaf},
+    node::{Children, Link, Node, Reference, encode_branch, encode_extension, encode_leaf},
 };
 use crate::StorageError;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, nodes::RlpNode};
 use atoll_primitives::{B256, Bytes, keccak256};
-use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Reads the RLP of the node that stands alone at a path.
 pub(super) type ReadNode<'a> = dyn Fn(&Nibbles) -> Result<Option<Bytes>, StorageError> + 'a;
@@ -16,14 +16,30 @@ pub(super) type ReadNode<'a> = dyn Fn(&Nibbles) -> Result<Option<Bytes>, Storage
 pub(super) struct Trie<'a> {
     read: &'a ReadNode<'a>,
     root: Option<Link>,
-    /// Paths where a stored node was changed, moved or removed: those that nothing new fills are deleted.
-    stale: HashSet<Nibbles>,
+    /// Paths where a stored node was moved or removed: those that nothing new fills are deleted.
+    gone: Vec<Nibbles>,
+    /// Bytes of the nodes loaded and made.
+    weight: usize,
+}
+
+/// A trie after its changes.
+pub(super) struct Committed {
+    pub root: B256,
+    /// Every node that is new, changed or gone.
+    pub nodes: NodeChanges,
+    /// The root with whatever is loaded below it, and what that weighs.
+    pub loaded: Option<(Link, usize)>,
 }
 
 impl<'a> Trie<'a> {
     pub fn open(root: B256, read: &'a ReadNode<'a>) -> Self {
         let root = (root != EMPTY_ROOT_HASH).then_some(Link::Stored(root));
-        Self { read, root, stale: HashSet::new() }
+        Self { read, root, gone: Vec::new(), weight: 0 }
+    }
+
+    /// One whose upper nodes are loaded already, weighing that much.
+    pub fn warm(root: Link, weight: usize, read: &'a ReadNode<'a>) -> Self {
+        Self { read, root: Some(root), gone: Vec::new(), weight }
     }
 
     /// The value of a key; loads the nodes on the way.
@@ -31,10 +47,11 @@ impl<'a> Trie<'a> {
         let mut path = Nibbles::new();
         let Some(mut link) = self.root.as_mut() else { return Ok(None) };
         loop {
-            load(self.read, link, &path)?;
+            self.weight += load(self.read, link, &path)?;
             let Link::Loaded { node, .. } = link else { return Err(not_loaded(&path)) };
             let rest = key.slice(path.len()..);
-            match node.as_mut() {
+            // What is loaded below a node stays in it, so it has to be this trie's own.
+            match Arc::make_mut(node) {
                 Node::Leaf { key, value } => return Ok((*key == rest).then_some(value.as_slice())),
                 Node::Extension { key, child } if rest.starts_with(key) => {
                     path.extend(key);
@@ -53,9 +70,10 @@ impl<'a> Trie<'a> {
 
     /// Sets a key. All keys of one trie have the same length.
     pub fn insert(&mut self, key: Nibbles, value: Vec<u8>) -> Result<(), StorageError> {
-        let root = self.root.take();
-        self.root = Some(self.insert_at(root, Nibbles::new(), key, value)?);
-        Ok(())
+        let mut root = self.root.take();
+        let result = self.insert_below(&mut root, Nibbles::new(), key, value);
+        self.root = root;
+        result
     }
 
     /// Removes a key; one that is not there changes nothing.
@@ -68,104 +86,140 @@ impl<'a> Trie<'a> {
         Ok(())
     }
 
-    /// The root hash and every node that is new, changed or gone.
-    pub fn commit(self) -> (B256, NodeChanges) {
-        let mut changes: NodeChanges = self.stale.into_iter().map(|path| (path, None)).collect();
-        let root = match self.root {
-            None => EMPTY_ROOT_HASH,
-            Some(Link::Stored(hash)) => hash,
-            Some(root) => {
-                let reference = reference(root, Nibbles::new(), &mut changes);
-                // A short root is stored and hashed all the same.
-                reference.as_hash().unwrap_or_else(|| keccak256(reference.as_slice()))
-            }
+    /// Hashes what changed.
+    pub fn commit(self) -> Committed {
+        let mut nodes: NodeChanges = self.gone.into_iter().map(|path| (path, None)).collect();
+        let Some(mut root) = self.root else {
+            return Committed { root: EMPTY_ROOT_HASH, nodes, loaded: None };
         };
-        (root, changes)
+        let reference = reference(&mut root, Nibbles::new(), &mut nodes);
+        // A short root is stored and hashed all the same.
+        let hash = reference.as_hash().unwrap_or_else(|| keccak256(reference.as_slice()));
+        Committed { root: hash, nodes, loaded: Some((root, self.weight)) }
     }
 
-    /// Takes a node out to change it: what stands at its path is stale from now on.
-    fn take(&mut self, mut link: Link, path: &Nibbles) -> Result<Node, StorageError> {
-        load(self.read, &mut link, path)?;
+    /// Loads a node that is going to change. Returns it, this trie's own.
+    fn touch<'l>(&mut self, link: &'l mut Link, path: &Nibbles) -> Result<&'l mut Node, StorageError> {
+        self.weight += load(self.read, link, path)?;
         let Link::Loaded { node, reference } = link else { return Err(not_loaded(path)) };
-        if reference.is_some_and(|reference| reference.is_hash() || path.is_empty()) {
-            self.stale.insert(*path);
+        if let Reference::Known(known) = reference {
+            // The root stands alone however short it is.
+            let stored = known.is_hash() || path.is_empty();
+            *reference = Reference::Changed { stored };
         }
-        Ok(*node)
+        Ok(Arc::make_mut(node))
     }
 
-    fn insert_at(
+    /// Takes a node away from its path.
+    fn take(&mut self, mut link: Link, path: &Nibbles) -> Result<Node, StorageError> {
+        self.touch(&mut link, path)?;
+        let Link::Loaded { node, reference } = link else { return Err(not_loaded(path)) };
+        if matches!(reference, Reference::Changed { stored: true }) {
+            self.gone.push(*path);
+        }
+        Ok(Arc::unwrap_or_clone(node))
+    }
+
+    fn insert_below(
         &mut self,
-        link: Option<Link>,
+        slot: &mut Option<Link>,
         path: Nibbles,
         key: Nibbles,
         value: Vec<u8>,
-    ) -> Result<Link, StorageError> {
-        let Some(link) = link else { return Ok(Link::changed(Node::Leaf { key, value })) };
-        let node = match self.take(link, &path)? {
-            Node::Leaf { key: old, .. } if old == key => Node::Leaf { key, value },
+    ) -> Result<(), StorageError> {
+        match slot {
+            Some(link) => self.insert_at(link, path, key, value),
+            None => {
+                let leaf = Node::Leaf { key, value };
+                self.weight += leaf.weight();
+                *slot = Some(Link::new(leaf));
+                Ok(())
+            }
+        }
+    }
+
+    fn insert_at(&mut self, link: &mut Link, path: Nibbles, key: Nibbles, value: Vec<u8>) -> Result<(), StorageError> {
+        let node = self.touch(link, &path)?;
+        match node {
+            Node::Leaf { key: old, value: old_value } if *old == key => *old_value = value,
             Node::Leaf { key: old, value: old_value } => {
                 let common = old.common_prefix_length(&key);
-                let moved = Link::changed(Node::Leaf { key: old.slice(common + 1..), value: old_value });
-                split(&old, moved, common, &key, value)
+                let rest = old.slice(common + 1..);
+                let moved = Link::new(Node::Leaf { key: rest, value: std::mem::take(old_value) });
+                let (split, weight) = split(&old.clone(), moved, common, &key, value);
+                *node = split;
+                self.weight += weight;
             }
             Node::Extension { key: shared, child } => {
                 let common = shared.common_prefix_length(&key);
                 if common == shared.len() {
-                    let child = self.insert_at(Some(child), path.join(&shared), key.slice(common..), value)?;
-                    Node::Extension { key: shared, child }
-                } else {
-                    let rest = shared.slice(common + 1..);
-                    // The child keeps its path, so it need not be loaded.
-                    let moved =
-                        if rest.is_empty() { child } else { Link::changed(Node::Extension { key: rest, child }) };
-                    split(&shared, moved, common, &key, value)
+                    let path = path.join(shared);
+                    return self.insert_at(child, path, key.slice(common..), value);
                 }
+                let rest = shared.slice(common + 1..);
+                // The child keeps its path, so it need not be loaded.
+                let moved = if rest.is_empty() {
+                    child.clone()
+                } else {
+                    Link::new(Node::Extension { key: rest, child: child.clone() })
+                };
+                let (split, weight) = split(&shared.clone(), moved, common, &key, value);
+                *node = split;
+                self.weight += weight;
             }
-            Node::Branch { mut children } => {
+            Node::Branch { children } => {
                 let (nibble, path) = step(&path, &key);
-                let child = children[nibble].take();
-                children[nibble] = Some(self.insert_at(child, path, key.slice(1..), value)?);
-                Node::Branch { children }
+                return self.insert_below(&mut children[nibble], path, key.slice(1..), value);
             }
-        };
-        Ok(Link::changed(node))
+        }
+        Ok(())
     }
 
     /// Removes a key known to be there.
-    fn remove_at(&mut self, link: Link, path: Nibbles, key: Nibbles) -> Result<Option<Link>, StorageError> {
-        let node = match self.take(link, &path)? {
-            Node::Leaf { .. } => return Ok(None),
+    fn remove_at(&mut self, mut link: Link, path: Nibbles, key: Nibbles) -> Result<Option<Link>, StorageError> {
+        if let Node::Leaf { .. } = self.touch(&mut link, &path)? {
+            self.take(link, &path)?;
+            return Ok(None);
+        }
+        let node = match self.touch(&mut link, &path)? {
+            Node::Leaf { .. } => None,
             Node::Extension { key: shared, child } => {
+                let shared = *shared;
                 let child_path = path.join(&shared);
-                match self.remove_at(child, child_path, key.slice(shared.len()..))? {
-                    Some(child) => self.merge(shared, child, &child_path)?,
-                    None => return Ok(None),
+                match self.remove_at(child.clone(), child_path, key.slice(shared.len()..))? {
+                    Some(child) => Some(self.merge(shared, child, &child_path)?),
+                    None => None,
                 }
             }
-            Node::Branch { mut children } => {
+            Node::Branch { children } => {
                 let (nibble, child_path) = step(&path, &key);
                 if let Some(child) = children[nibble].take() {
                     children[nibble] = self.remove_at(child, child_path, key.slice(1..))?;
                 }
                 let mut left = (0u8..16).filter(|nibble| children[usize::from(*nibble)].is_some());
                 match (left.next(), left.next()) {
-                    (None, _) => return Ok(None),
+                    (None, _) => None,
                     (Some(only), None) => {
                         let mut path = path;
                         path.push(only);
                         let Some(child) = children[usize::from(only)].take() else { return Ok(None) };
-                        self.merge(Nibbles::from_nibbles([only]), child, &path)?
+                        Some(self.merge(Nibbles::from_nibbles([only]), child, &path)?)
                     }
-                    _ => Node::Branch { children },
+                    _ => return Ok(Some(link)),
                 }
             }
         };
-        Ok(Some(Link::changed(node)))
+        let Some(node) = node else {
+            self.take(link, &path)?;
+            return Ok(None);
+        };
+        *self.touch(&mut link, &path)? = node;
+        Ok(Some(link))
     }
 
     /// The node for "`prefix`, then `child`": extensions and leaves melt into one, a branch gets an extension.
     fn merge(&mut self, prefix: Nibbles, mut child: Link, path: &Nibbles) -> Result<Node, StorageError> {
-        load(self.read, &mut child, path)?;
+        self.weight += load(self.read, &mut child, path)?;
         if matches!(&child, Link::Loaded { node, .. } if matches!(node.as_ref(), Node::Branch { .. })) {
             return Ok(Node::Extension { key: prefix, child });
         }
@@ -177,14 +231,19 @@ impl<'a> Trie<'a> {
     }
 }
 
-/// A branch where `old` and `key` part after `common` nibbles, below an extension if they share any.
-fn split(old: &Nibbles, moved: Link, common: usize, key: &Nibbles, value: Vec<u8>) -> Node {
-    let mut children: Box<[Option<Link>; 16]> = Box::default();
+/// A branch where `old` and `key` part after `common` nibbles, below an extension if they share any; and what the
+/// new nodes weigh.
+fn split(old: &Nibbles, moved: Link, common: usize, key: &Nibbles, value: Vec<u8>) -> (Node, usize) {
+    let mut children = Children::default();
     children[usize::from(old.get_unchecked(common))] = Some(moved);
     let leaf = Node::Leaf { key: key.slice(common + 1..), value };
-    children[usize::from(key.get_unchecked(common))] = Some(Link::changed(leaf));
+    let weight = leaf.weight();
+    children[usize::from(key.get_unchecked(common))] = Some(Link::new(leaf));
     let branch = Node::Branch { children };
-    if common == 0 { branch } else { Node::Extension { key: key.slice(..common), child: Link::changed(branch) } }
+    let weight = weight + branch.weight();
+    let node =
+        if common == 0 { branch } else { Node::Extension { key: key.slice(..common), child: Link::new(branch) } };
+    (node, weight)
 }
 
 /// The first nibble of `key`, and `path` lengthened by it.
@@ -195,16 +254,18 @@ fn step(path: &Nibbles, key: &Nibbles) -> (usize, Nibbles) {
     (usize::from(nibble), path)
 }
 
-/// Reads a stored node in place. The hash is checked: a node that is not the one its parent names would give
-/// wrong roots from here on.
-fn load(read: &ReadNode<'_>, link: &mut Link, path: &Nibbles) -> Result<(), StorageError> {
-    let Link::Stored(hash) = *link else { return Ok(()) };
+/// Reads a stored node in place; returns what it weighs, zero if it was there. The hash is checked: a node that is
+/// not the one its parent names would give wrong roots from here on.
+fn load(read: &ReadNode<'_>, link: &mut Link, path: &Nibbles) -> Result<usize, StorageError> {
+    let Link::Stored(hash) = *link else { return Ok(0) };
     let rlp = read(path)?.ok_or_else(|| StorageError::corrupt(format!("trie node {hash} at {path:?} is missing")))?;
     if keccak256(&rlp) != hash {
         return Err(StorageError::corrupt(format!("trie node at {path:?} is not {hash}")));
     }
-    *link = Link::Loaded { node: Box::new(Node::decode(&rlp)?), reference: Some(RlpNode::word_rlp(&hash)) };
-    Ok(())
+    let node = Node::decode(&rlp)?;
+    let weight = node.weight();
+    *link = Link::Loaded { node: Arc::new(node), reference: Reference::Known(RlpNode::word_rlp(&hash)) };
+    Ok(weight)
 }
 
 fn not_loaded(path: &Nibbles) -> StorageError {
@@ -212,32 +273,39 @@ fn not_loaded(path: &Nibbles) -> StorageError {
 }
 
 /// Encodes a node and everything changed below it, children first, and notes those that stand alone.
-fn reference(link: Link, path: Nibbles, changes: &mut NodeChanges) -> RlpNode {
-    let node = match link {
-        Link::Stored(hash) => return RlpNode::word_rlp(&hash),
-        Link::Loaded { reference: Some(reference), .. } => return reference,
-        Link::Loaded { node, reference: None } => node,
+fn reference(link: &mut Link, path: Nibbles, changes: &mut NodeChanges) -> RlpNode {
+    let (node, known) = match link {
+        Link::Stored(hash) => return RlpNode::word_rlp(hash),
+        Link::Loaded { node, reference } => (node, reference),
     };
-    let rlp = match *node {
-        Node::Leaf { key, value } => encode_leaf(&key, &value),
+    let stored = match known {
+        Reference::Known(known) => return known.clone(),
+        Reference::Changed { stored } => *stored,
+    };
+    // A changed node is this trie's own already: nothing is copied.
+    let rlp = match Arc::make_mut(node) {
+        Node::Leaf { key, value } => encode_leaf(key, value),
         Node::Extension { key, child } => {
-            let child = reference(child, path.join(&key), changes);
-            encode_extension(&key, &child)
+            let child = reference(child, path.join(key), changes);
+            encode_extension(key, &child)
         }
         Node::Branch { children } => {
-            let mut references = Vec::with_capacity(16);
-            for (nibble, child) in (0u8..).zip(*children) {
+            let mut references: [Option<RlpNode>; 16] = Default::default();
+            for (nibble, (child, slot)) in (0u8..).zip(children.iter_mut().zip(&mut references)) {
                 let Some(child) = child else { continue };
                 let mut path = path;
                 path.push(nibble);
-                references.push((nibble, reference(child, path, changes)));
+                *slot = Some(reference(child, path, changes));
             }
-            encode_branch(references)
+            encode_branch(&references)
         }
     };
     let reference = RlpNode::from_rlp(&rlp);
     if reference.is_hash() || path.is_empty() {
         changes.insert(path, Some(rlp.into()));
+    } else if stored {
+        changes.insert(path, None);
     }
+    *known = Reference::Known(reference.clone());
     reference
 }

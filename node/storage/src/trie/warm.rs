@@ -1,0 +1,76 @@
+//! Tries that stay decoded from one block to the next: the next block's root then reads, checks and decodes only what
+//! no block before it touched. It must not know blocks: a trie is found by its root hash, which names its content.
+
+use super::node::Link;
+use atoll_primitives::{B256, primitives::map::B256Map};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+
+/// Loaded tries by root hash. At the bound the oldest go; a trie that alone weighs half of it is not kept.
+pub(crate) struct WarmTries {
+    max_weight: usize,
+    tries: Mutex<Tries>,
+}
+
+#[derive(Default)]
+struct Tries {
+    by_root: B256Map<Warm>,
+    /// Roots in the order they came.
+    order: VecDeque<B256>,
+    weight: usize,
+}
+
+struct Warm {
+    root: Link,
+    /// Bytes of its nodes, also of those it shares with others.
+    weight: usize,
+    /// The root it came from.
+    before: B256,
+}
+
+impl WarmTries {
+    /// Keeps about `max_weight` bytes.
+    pub fn new(max_weight: usize) -> Self {
+        Self { max_weight, tries: Mutex::default() }
+    }
+
+    /// A loaded trie and its weight.
+    pub fn get(&self, root: &B256) -> Option<(Link, usize)> {
+        self.tries.lock().by_root.get(root).map(|warm| (warm.root.clone(), warm.weight))
+    }
+
+    /// Keeps a trie that came from another by changes. That other one stays, for a block beside this one, but no
+    /// longer the one before it.
+    pub fn put(&self, root: B256, before: B256, link: Link, weight: usize) {
+        let mut tries = self.tries.lock();
+        let mut dropped = Vec::new();
+        if let Some(older) = tries.by_root.get(&before).map(|parent| parent.before) {
+            dropped.extend(tries.remove(&older));
+        }
+        dropped.extend(tries.remove(&root));
+        if weight <= self.max_weight / 2 {
+            tries.weight += weight;
+            tries.order.push_back(root);
+            tries.by_root.insert(root, Warm { root: link, weight, before });
+        }
+        while tries.weight > self.max_weight {
+            let Some(oldest) = tries.order.front().copied() else { break };
+            dropped.extend(tries.remove(&oldest));
+        }
+        // Freeing a trie takes time that nobody has to wait for.
+        drop(tries);
+        drop(dropped);
+    }
+}
+
+impl Tries {
+    fn remove(&mut self, root: &B256) -> Option<Warm> {
+        let warm = self.by_root.remove(root)?;
+        self.weight -= warm.weight;
+        // Mostly among the first: tries leave in about the order they came.
+        if let Some(at) = self.order.iter().position(|other| other == root) {
+            self.order.remove(at);
+        }
+        Some(warm)
+    }
+}

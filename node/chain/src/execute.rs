@@ -38,7 +38,7 @@ impl Shared {
             .map_err(|error| self.remember(failed(number, hash, error)))?;
         validate_output(self.spec.hardfork(header), header, &output)
             .map_err(|error| self.remember(invalid(number, hash, InvalidBlock::Output(error))))?;
-        let (execution, trie) = match view.state_root(&output.changes) {
+        let (execution, trie) = match view.advance(&output.changes) {
             Ok(computed) => computed,
             // The flush moved the base past the parent meanwhile.
             Err(StorageError::TrieUnavailable { .. } | StorageError::Unwound { .. }) => return Ok(None),

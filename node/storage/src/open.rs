@@ -8,7 +8,7 @@ use crate::{
     segment::{KIND_BLOCK, Position, SEGMENT_BYTES, Segments, encode_block},
     storage::{Caches, Inner, decode_header},
     tables::{self, encode_account, encode_value},
-    trie::{self, NodeSource},
+    trie::{self, NodeSource, Parent},
 };
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 use atoll_kv::{Batch, Kv};
@@ -128,7 +128,7 @@ fn create(kv: &Kv, segments: &Path, spec: &ChainSpec, genesis: &SealedHeader) ->
         changes.accounts.insert(address, Some(account));
         changes.storage.insert(address, StorageChanges { wiped: false, slots: slots.into_iter().collect() });
     }
-    let (root, trie) = trie::state_root(&Nothing, EMPTY_ROOT_HASH, &changes)?;
+    let (root, trie) = trie::state_root(&Nothing, EMPTY_ROOT_HASH, &changes, Parent::Passes)?;
     if root != genesis.state_root {
         return Err(StorageError::corrupt(format!("genesis state root {root}, not {}", genesis.state_root)));
     }

@@ -5,7 +5,7 @@ use crate::{
     base::{Base, Stamp},
     filter::Filter,
     layer::{Key, Layer},
-    trie::{self, NodeSource, WarmTries},
+    trie::{self, NodeSource, Parent, WarmTries},
 };
 use alloy_trie::Nibbles;
 use atoll_primitives::{Account, Address, B256, Bytes, SealedHeader, StateChanges, U256, primitives::KECCAK256_EMPTY};
@@ -90,7 +90,17 @@ impl StateView {
     /// persisted blocks have passed by.
     pub fn state_root(&self, changes: &StateChanges) -> Result<(B256, TrieChanges), StorageError> {
         self.check_trie()?;
-        trie::state_root(self, self.header.state_root, changes)
+        trie::state_root(self, self.header.state_root, changes, Parent::Stays)
+    }
+
+    /// The same for a block that is to become the head: faster, since what is loaded of this state's tries goes over
+    /// to the new one. Another block on this state then loads them again.
+    ///
+    /// # Errors
+    /// As for [`StateView::state_root`].
+    pub fn advance(&self, changes: &StateChanges) -> Result<(B256, TrieChanges), StorageError> {
+        self.check_trie()?;
+        trie::state_root(self, self.header.state_root, changes, Parent::Passes)
     }
 
     /// An account and some of its slots with the trie nodes that prove them.

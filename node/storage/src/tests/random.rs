@@ -35,7 +35,7 @@ fn assert_tables_hold(storage: &Storage, world: &World) {
         let storage = storage.iter().map(|(slot, value)| (*slot, *value)).collect();
         all.storage.insert(*address, StorageChanges { wiped: false, slots: storage });
     }
-    let (root, fresh) = trie::state_root(&Nothing, EMPTY_ROOT_HASH, &all).unwrap();
+    let (root, fresh) = trie::state_root(&Nothing, EMPTY_ROOT_HASH, &all, trie::Parent::Stays).unwrap();
     assert_eq!(root, world.root());
     let nodes = |(path, node): (_, Option<Bytes>)| (tables::path_key(&path), node.unwrap().to_vec());
     let account_nodes: Rows = fresh.account_nodes.into_iter().map(nodes).collect();

@@ -11,7 +11,7 @@ mod warm;
 pub use changes::{NodeChanges, StorageTrieChanges, TrieChanges};
 pub(crate) use proof::prove;
 pub use proof::{AccountProof, StorageProof};
-pub(crate) use root::state_root;
+pub(crate) use root::{Parent, state_root};
 pub(crate) use warm::WarmTries;
 
 use crate::StorageError;

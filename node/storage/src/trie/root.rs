@@ -1,7 +1,7 @@
 //! The state root after a set of changes, and the nodes that change with it.
 
 use super::{
-    NodeChanges, NodeSource, StorageTrieChanges, TrieChanges, hashed_path, path_of,
+    NodeChanges, NodeSource, StorageTrieChanges, TrieChanges, WarmTries, hashed_path, path_of,
     tree::{Committed, ReadNode, Trie},
 };
 use crate::StorageError;
@@ -20,17 +20,27 @@ struct Touched {
     old: Option<TrieAccount>,
 }
 
+/// Whether a state is needed again after its changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parent {
+    /// Others may build on it: its loaded nodes are copied where they change.
+    Stays,
+    /// The chain moves on: its loaded nodes are changed in place.
+    Passes,
+}
+
 /// Applies `changes` to the state with root `root`.
 pub(crate) fn state_root(
     source: &dyn NodeSource,
     root: B256,
     changes: &StateChanges,
+    parent: Parent,
 ) -> Result<(B256, TrieChanges), StorageError> {
     let read = |path: &_| source.account_node(path);
-    let mut accounts = open(source, root, &read);
+    let mut accounts = open(source, root, parent, &read);
     let touched = touched(&mut accounts, changes)?;
     let slots: usize = changes.storage.values().map(|change| change.slots.len()).sum();
-    let storage_of = |account: &Touched| storage_root(source, account, changes);
+    let storage_of = |account: &Touched| storage_root(source, account, changes, parent);
     let storages: Vec<_> = if slots >= PARALLEL_SLOTS && changes.storage.len() > 1 {
         touched.par_iter().map(storage_of).collect::<Result<_, _>>()?
     } else {
@@ -53,8 +63,9 @@ pub(crate) fn state_root(
 }
 
 /// The trie with this root, as far as it is loaded from the block before.
-fn open<'a>(source: &dyn NodeSource, root: B256, read: &'a ReadNode<'a>) -> Trie<'a> {
-    match source.warm().and_then(|warm| warm.get(&root)) {
+fn open<'a>(source: &dyn NodeSource, root: B256, parent: Parent, read: &'a ReadNode<'a>) -> Trie<'a> {
+    let find = |warm: &WarmTries| if parent == Parent::Stays { warm.get(&root) } else { warm.take(&root) };
+    match source.warm().and_then(find) {
         Some((link, weight)) => Trie::warm(link, weight, read),
         None => Trie::open(root, read),
     }
@@ -102,6 +113,7 @@ fn storage_root(
     source: &dyn NodeSource,
     account: &Touched,
     changes: &StateChanges,
+    parent: Parent,
 ) -> Result<(B256, StorageTrieChanges), StorageError> {
     let old_root = account.old.as_ref().map_or(EMPTY_ROOT_HASH, |old| old.storage_root);
     let removed = matches!(changes.accounts.get(&account.address), Some(None));
@@ -114,7 +126,7 @@ fn storage_root(
     }
     let read = |path: &_| source.storage_node(&account.hash, path);
     let before = if wiped { EMPTY_ROOT_HASH } else { old_root };
-    let mut trie = open(source, before, &read);
+    let mut trie = open(source, before, parent, &read);
     for (slot, value) in &storage.slots {
         let key = hashed_path(&slot.to_be_bytes::<32>());
         if *value == U256::ZERO { trie.remove(&key)? } else { trie.insert(key, alloy_rlp::encode(value))? }

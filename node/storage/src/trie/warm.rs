@@ -39,6 +39,11 @@ impl WarmTries {
         self.tries.lock().by_root.get(root).map(|warm| (warm.root.clone(), warm.weight))
     }
 
+    /// The same, no longer kept here.
+    pub fn take(&self, root: &B256) -> Option<(Link, usize)> {
+        self.tries.lock().remove(root).map(|warm| (warm.root, warm.weight))
+    }
+
     /// Keeps a trie that came from another by changes. That other one stays, for a block beside this one, but no
     /// longer the one before it.
     pub fn put(&self, root: B256, before: B256, link: Link, weight: usize) {

@@ -160,8 +160,7 @@ struct Memory {
 
 impl Memory {
     fn genesis(spec: &ChainSpec) -> Self {
-        let mut state =
-            Self { accounts: AddressMap::default(), slots: HashMap::default(), code: B256Map::default() };
+        let mut state = Self { accounts: AddressMap::default(), slots: HashMap::default(), code: B256Map::default() };
         for (address, account, code, slots) in genesis_accounts(&spec.genesis) {
             state.accounts.insert(address, info(&account));
             state.slots.extend(slots.into_iter().map(|(slot, value)| ((address, slot), value)));

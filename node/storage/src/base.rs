@@ -7,8 +7,8 @@
 
 use crate::{
     StorageError,
-    trie::WarmTries,
     tables::{self, History, decode_account, decode_value},
+    trie::WarmTries,
 };
 use alloy_trie::Nibbles;
 use atoll_kv::{Kv, Table};

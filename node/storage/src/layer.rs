@@ -2,9 +2,7 @@
 
 use crate::{TrieChanges, filter::Filter, segment::Position};
 use alloy_trie::Nibbles;
-use atoll_primitives::{
-    Address, B256, Receipt, RecoveredBlock, SealedHeader, StateChanges, TransactionExt, U256,
-};
+use atoll_primitives::{Address, B256, Receipt, RecoveredBlock, SealedHeader, StateChanges, TransactionExt, U256};
 use std::sync::Arc;
 
 /// A block that was executed: everything storage keeps of it.

@@ -58,7 +58,8 @@ pub fn spec() -> Arc<ChainSpec> {
 }
 
 pub fn open(dir: &Path, spec: &Arc<ChainSpec>, flush_depth: u64) -> Chain {
-    let options = StorageOptions { engine: DbEngine::Redb, cache_bytes: 8 << 20, flush_depth, ..StorageOptions::default() };
+    let options =
+        StorageOptions { engine: DbEngine::Redb, cache_bytes: 8 << 20, flush_depth, ..StorageOptions::default() };
     let storage = Storage::open(dir, spec, options).unwrap();
     Chain::open(spec.clone(), storage, engine(spec.clone()).unwrap(), ChainOptions::default()).unwrap()
 }

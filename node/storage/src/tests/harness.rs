@@ -150,7 +150,12 @@ pub fn open(dir: &Path, engine: DbEngine) -> Storage {
 }
 
 pub fn open_with(dir: &Path, engine: DbEngine, flush_depth: u64) -> Storage {
-    Storage::open(dir, &spec(), StorageOptions { engine, cache_bytes: 1 << 20, flush_depth, ..StorageOptions::default() }).unwrap()
+    Storage::open(
+        dir,
+        &spec(),
+        StorageOptions { engine, cache_bytes: 1 << 20, flush_depth, ..StorageOptions::default() },
+    )
+    .unwrap()
 }
 
 /// Every block ever made: its changes, and the state after it.

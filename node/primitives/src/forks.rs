@@ -16,7 +16,7 @@ pub(crate) fn conditions(config: &ChainConfig) -> Vec<(Fork, &'static str, ForkC
     let petersburg = config.petersburg_block.or(config.constantinople_block);
     // Besu's files may name only `constantinopleFixBlock`, which starts both.
     let constantinople = config.constantinople_block.or(config.petersburg_block);
-    vec![
+    let mut forks = vec![
         (Fork::Frontier, "", ForkCondition::Block(0)),
         (Fork::Homestead, "homesteadBlock", block(config.homestead_block)),
         (Fork::Dao, "daoForkBlock", block(config.dao_fork_block)),
@@ -40,14 +40,30 @@ pub(crate) fn conditions(config: &ChainConfig) -> Vec<(Fork, &'static str, ForkC
         (Fork::Bpo3, "bpo3Time", time(config.bpo3_time)),
         (Fork::Bpo4, "bpo4Time", time(config.bpo4_time)),
         (Fork::Bpo5, "bpo5Time", time(config.bpo5_time)),
-    ]
+    ];
+    include_earlier(&mut forks);
+    forks
+}
+
+/// Forks that change no rule of the EVM or are one network's own history: any of them may be left out.
+const OPTIONAL: [Fork; 4] = [Fork::Dao, Fork::MuirGlacier, Fork::ArrowGlacier, Fork::GrayGlacier];
+
+/// A fork by block that is left out starts with the next one that is named, as Besu reads its files: that one
+/// includes it.
+fn include_earlier(forks: &mut [(Fork, &'static str, ForkCondition)]) {
+    let mut next = ForkCondition::Never;
+    for (fork, _, at) in forks.iter_mut().rev().filter(|(fork, ..)| *fork < Fork::Paris && !OPTIONAL.contains(fork)) {
+        if *at == ForkCondition::Never && *fork != Fork::Frontier {
+            *at = next;
+        }
+        next = *at;
+    }
 }
 
 /// Forks that change rules must come in order (geth's `CheckConfigForkOrder`); forks that only move the
 /// difficulty bomb, the DAO fork and blob-parameter forks may be left out.
 pub(crate) fn check_order(forks: &[(Fork, &'static str, ForkCondition)]) -> Result<(), GenesisError> {
-    let optional = [Fork::Dao, Fork::MuirGlacier, Fork::ArrowGlacier, Fork::GrayGlacier];
-    let optional = |fork: &Fork| optional.contains(fork) || *fork >= Fork::Bpo1;
+    let optional = |fork: &Fork| OPTIONAL.contains(fork) || *fork >= Fork::Bpo1;
     let mut previous: Option<(&'static str, ForkCondition)> = None;
     for (_, key, condition) in forks.iter().filter(|(fork, _, at)| !optional(fork) || *at != ForkCondition::Never) {
         if let Some((before, at)) = previous {
@@ -146,6 +162,8 @@ impl ChainSpec {
         self.forks
             .iter()
             .filter_map(|(_, _, at)| match at {
+                // The last block that can be: never.
+                ForkCondition::Block(u64::MAX) => None,
                 ForkCondition::Block(number) => Some(ForkFilterKey::Block(*number)),
                 ForkCondition::Timestamp(time) => Some(ForkFilterKey::Time(*time)),
                 _ => None,

@@ -5,6 +5,7 @@
 
 mod account;
 mod block;
+mod dialect;
 mod error;
 mod forks;
 mod genesis;

@@ -27,6 +27,6 @@ pub use atoll_kv::{Engine as DbEngine, KvError};
 pub use error::StorageError;
 pub use layer::ExecutedBlock;
 pub use storage::{Storage, StorageOptions};
-pub use trie::{AccountProof, NodeChanges, StorageProof, StorageTrieChanges, TrieChanges};
+pub use trie::{AccountProof, NodeChanges, StorageProof, StorageTrieChanges, TrieChanges, hashed_trie_root};
 pub use view::StateView;
 pub use write::Reorg;

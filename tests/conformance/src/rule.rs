@@ -1,20 +1,27 @@
-//! The rules by which our code refuses a block or a transaction, told apart as the suites tell them apart.
+//! The rules by which our code refuses a block or a transaction, told apart as the suites tell them apart. A rule that
+//! an ommer's header breaks is that rule.
 
 use atoll_chain::{ImportError, InvalidBlock};
 use atoll_consensus::ConsensusError as E;
 use atoll_executor::{ExecutionError, OutputMismatch, TxError};
+use atoll_primitives::rlp;
 
-/// A rule, and the variant of our errors that stands for it. [`Rule::Ommer`] wraps a header rule in its variant.
+/// A rule; the functions below say which variants of our errors stand for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
     /// Bytes that are no block or no transaction.
     Decode,
+    /// They are none because a fee has more than 128 bits. Nobody can pay it, and the types of transactions that this
+    /// node shares with the Rust clients do not hold it.
+    WideFee,
     /// The parent is not known.
     UnknownParent,
     /// The timestamp is ahead of the clock.
     Future,
-    /// The block, or its parent, was refused before.
-    RefusedBefore,
+    /// The block was refused before.
+    Known,
+    /// The block's parent was refused before.
+    RefusedParent,
     ParentHash,
     Number,
     Timestamp,
@@ -47,8 +54,6 @@ pub enum Rule {
     DuplicateOmmer,
     OmmerIsAncestor,
     OmmerDangling,
-    /// A header rule broken by an ommer.
-    Ommer,
     Signature,
     StateRoot,
     GasUsed,
@@ -86,6 +91,45 @@ pub enum Rule {
     Internal,
 }
 
+/// Why the bytes of a transaction do not decode.
+pub fn of_undecodable_transaction(bytes: &[u8]) -> Rule {
+    if has_wide_fee(bytes).unwrap_or(false) { Rule::WideFee } else { Rule::Decode }
+}
+
+/// Why the bytes of a block do not decode.
+pub fn of_undecodable_block(mut bytes: &[u8]) -> Rule {
+    let mut transactions = || -> rlp::Result<bool> {
+        let mut block = rlp::Header::decode_bytes(&mut bytes, true)?;
+        rlp::Header::decode_bytes(&mut block, true)?;
+        let mut list = rlp::Header::decode_bytes(&mut block, true)?;
+        let mut wide = false;
+        while let Some(first) = list.first() {
+            let (whole, legacy) = (list, *first >= rlp::EMPTY_LIST_CODE);
+            let content = rlp::Header::decode_bytes(&mut list, legacy)?;
+            let encoded = if legacy { &whole[..whole.len() - list.len()] } else { content };
+            wide |= has_wide_fee(encoded)?;
+        }
+        Ok(wide)
+    };
+    if transactions().unwrap_or(false) { Rule::WideFee } else { Rule::Decode }
+}
+
+/// Whether a field that holds a fee has more than 128 bits.
+fn has_wide_fee(bytes: &[u8]) -> rlp::Result<bool> {
+    let (mut rest, fees) = match bytes.first() {
+        Some(1) => (&bytes[1..], 2..3),
+        Some(2..=4) => (&bytes[1..], 2..4),
+        _ => (bytes, 1..2),
+    };
+    let mut fields = rlp::Header::decode_bytes(&mut rest, true)?;
+    let mut wide = false;
+    for index in 0..fees.end {
+        let field = rlp::Header::decode_bytes(&mut fields, false)?;
+        wide |= fees.contains(&index) && field.len() > 16;
+    }
+    Ok(wide)
+}
+
 /// The rule an import broke.
 pub fn of_import(error: &ImportError) -> Rule {
     match error {
@@ -98,7 +142,8 @@ pub fn of_import(error: &ImportError) -> Rule {
 
 fn of_block(reason: &InvalidBlock) -> Rule {
     match reason {
-        InvalidBlock::Known | InvalidBlock::Parent { .. } => Rule::RefusedBefore,
+        InvalidBlock::Known => Rule::Known,
+        InvalidBlock::Parent { .. } => Rule::RefusedParent,
         InvalidBlock::Consensus(error) => of_consensus(error),
         InvalidBlock::Signature(_) => Rule::Signature,
         InvalidBlock::Execution(error) => of_execution(error),
@@ -192,7 +237,7 @@ pub fn of_consensus(error: &E) -> Rule {
         E::DuplicateOmmer { .. } => Rule::DuplicateOmmer,
         E::OmmerIsAncestor { .. } => Rule::OmmerIsAncestor,
         E::OmmerDangling { .. } => Rule::OmmerDangling,
-        E::InvalidOmmer { .. } => Rule::Ommer,
+        E::InvalidOmmer { source, .. } => of_consensus(source),
         _ => Rule::Internal,
     }
 }

@@ -81,6 +81,8 @@ fn prepare(options: &Options) -> Result<(Vec<Job>, Report), MaterialError> {
     let mut files = material.files()?;
     let mut report = Report::default();
     let mut jobs = Vec::new();
+    // What the material says about itself.
+    files.take(|file| file.name().starts_with("README") || file.name().starts_with("LICENSE"));
     for suite in SUITES {
         jobs.extend((suite.discover)(&mut files));
     }

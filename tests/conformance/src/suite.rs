@@ -25,6 +25,11 @@ pub enum Skip {
     NoEngine,
     /// A method of JSON-RPC that this version does not offer.
     NoMethod,
+    /// A fee of more than 128 bits: nobody can pay it, and the types of transactions that this node shares with the
+    /// Rust clients do not hold it.
+    WideFee,
+    /// A format or an algorithm that Ethereum does not use any more, or that only other parts of it use.
+    NoSuchCode,
 }
 
 impl Skip {
@@ -35,6 +40,10 @@ impl Skip {
             Self::UnknownFormat => "no suite knows the format of the file",
             Self::NoEngine => "this version does not run the consensus engine (clique, qbft, ibft)",
             Self::NoMethod => "this version does not offer the method",
+            Self::WideFee => "a fee of more than 128 bits, which nobody can pay and our transactions do not hold",
+            Self::NoSuchCode => {
+                "about code that a node does not have (tries of unhashed keys, ECIES, VM without a transaction)"
+            }
         }
     }
 }

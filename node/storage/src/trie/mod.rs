@@ -42,5 +42,23 @@ pub(crate) fn hashed_path(key: &[u8]) -> Nibbles {
     path_of(&keccak256(key))
 }
 
+/// The root of a trie that starts empty, after these steps: a key with its value, or without one to remove it. Keys are
+/// hashed, as in the tries of the state; values stand as they are.
+///
+/// # Errors
+/// None that the steps could cause: nothing is read.
+pub fn hashed_trie_root(steps: impl IntoIterator<Item = (Bytes, Option<Bytes>)>) -> Result<B256, StorageError> {
+    let nothing = |_: &Nibbles| Ok(None);
+    let mut trie = tree::Trie::open(alloy_trie::EMPTY_ROOT_HASH, &nothing);
+    for (key, value) in steps {
+        let path = hashed_path(&key);
+        match value {
+            Some(value) => trie.insert(path, value.to_vec())?,
+            None => trie.remove(&path)?,
+        }
+    }
+    Ok(trie.commit().root)
+}
+
 #[cfg(test)]
 mod tests;

@@ -9,9 +9,9 @@ use crate::{
     rule::{self, Rule},
 };
 use atoll_chain::Chain;
-use atoll_primitives::{B256, Block, ChainSpec, rlp::Decodable};
+use atoll_primitives::{B256, Block, ChainSpec, consensus::proofs::calculate_transaction_root, rlp::Decodable};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// Runs a test.
 pub fn run(name: &str, test: &Value, recorder: &mut Recorder<'_>) {
@@ -45,10 +45,12 @@ fn spec(test: &Value, network: &str) -> Result<ChainSpec, Reason> {
 }
 
 fn import_all(chain: &Chain, test: &Value, network: &str) -> Result<(), Reason> {
+    let mut refused = HashMap::new();
     for (index, block) in test.list("blocks")?.iter().enumerate() {
         let at = |reason: Reason| format!("block {index}: {reason}");
         let expected = expected(block, network);
-        match (import(chain, block), expected) {
+        let verdict = decode(block).and_then(|block| import(chain, block, &mut refused, &expected));
+        match (verdict, expected) {
             (Ok(()), Expected::Valid) => {}
             (Ok(()), Expected::Exception(name)) => return Err(at(format!("accepted, expected {name}"))),
             (Ok(()), Expected::SomeException) => return Err(at("accepted, expected an exception".into())),
@@ -64,15 +66,40 @@ fn import_all(chain: &Chain, test: &Value, network: &str) -> Result<(), Reason> 
     if head == expected { Ok(()) } else { Err(format!("head {head}, expected {expected}")) }
 }
 
-fn import(chain: &Chain, block: &Value) -> Result<(), (Rule, Reason)> {
+fn decode(block: &Value) -> Result<Block, (Rule, Reason)> {
     let decode = |reason: Reason| (Rule::Decode, reason);
     let encoded = block.bytes("rlp").map_err(decode)?;
     let mut rest = encoded.as_ref();
-    let block = Block::decode(&mut rest).map_err(|error| decode(error.to_string()))?;
-    if !rest.is_empty() {
-        return Err(decode(format!("{} bytes after the block", rest.len())));
+    let block = Block::decode(&mut rest).map_err(|error| (rule::of_undecodable_block(&encoded), error.to_string()))?;
+    if rest.is_empty() { Ok(block) } else { Err(decode(format!("{} bytes after the block", rest.len()))) }
+}
+
+/// Imports a block; `refused` holds by which rule earlier ones were refused, for those that come again.
+fn import(
+    chain: &Chain,
+    block: Block,
+    refused: &mut HashMap<B256, Rule>,
+    expected: &Expected<'_>,
+) -> Result<(), (Rule, Reason)> {
+    let hash = block.header.hash_slow();
+    let mut verdict = chains::import(chain, block.clone());
+    let rule = verdict.as_ref().err().map(rule::of_import);
+    if rule == Some(Rule::TransactionsRoot)
+        && matches!(expected, Expected::Exception(name) if exceptions::is_about_transaction(name))
+    {
+        // retesteth puts the bad transaction into the body of a block whose header knows nothing of it. That is refused
+        // before it is executed; with a header that fits, the transaction itself must be.
+        let mut fitting = block;
+        fitting.header.transactions_root = calculate_transaction_root(&fitting.body.transactions);
+        verdict = chains::import(chain, fitting);
     }
-    chains::import(chain, block).map_err(|error| (rule::of_import(&error), chains::explain(&error)))
+    verdict.map_err(|error| {
+        let rule = match rule::of_import(&error) {
+            Rule::Known => refused.get(&hash).copied().unwrap_or(Rule::Known),
+            rule => *refused.entry(hash).or_insert(rule),
+        };
+        (rule, chains::explain(&error))
+    })
 }
 
 /// What must become of a block.

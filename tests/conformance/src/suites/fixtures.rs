@@ -1,7 +1,7 @@
 //! Files of ethereum/tests' shape: an object of named cases. What a case is shows in its fields, so files are taken
 //! wherever they lie, and a file may mix formats.
 
-use super::{blockchain_test, row, state_test, transaction_test};
+use super::{blockchain_test, row, state_test, transaction_test, vm_test};
 use crate::{File, Files, Job, Reason, Recorder, Skip, Suite, run::message};
 use serde_json::{Map, Value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -48,10 +48,11 @@ type Format = fn(&str, &Value, &mut Recorder<'_>);
 /// What runs a case with these fields.
 fn format(case: &Value) -> Option<Format> {
     let has = |keys: &[&str]| keys.iter().all(|key| case.get(key).is_some());
-    let formats: [(&[&str], Format); 3] = [
+    let formats: [(&[&str], Format); 4] = [
         (&["blocks", "genesisBlockHeader", "pre"], blockchain_test::run),
         (&["env", "pre", "transaction", "post"], state_test::run),
         (&["txbytes", "result"], transaction_test::run),
+        (&["env", "exec", "pre"], vm_test::run),
     ];
     formats.into_iter().find(|(keys, _)| has(keys)).map(|(_, format)| format)
 }

@@ -17,7 +17,8 @@ pub const SUITE: Suite = Suite { name: "real-blocks", discover };
 /// Folders of single blocks: named `block_N.blocks` in RLP, or `block_N.json` as `eth_getBlockByNumber` gives them.
 fn discover(files: &mut Files) -> Vec<Job> {
     let known = |file: &File| {
-        file.name().starts_with("block_") && (file.name().ends_with(".blocks") || file.name().ends_with(".json"))
+        let alone = file.name().starts_with("block_") && file.folder().ends_with("blocks");
+        alone && (file.name().ends_with(".blocks") || file.name().ends_with(".json"))
     };
     let Some(genesis) = files.iter().find(|file| file.name() == "mainnet.json").cloned() else { return Vec::new() };
     let folders: BTreeSet<String> =

@@ -1,9 +1,11 @@
 //! The suites, in the order in which they may take files.
 
 mod abi;
+mod basic;
 mod blockchain_test;
 mod chain_files;
 mod difficulty;
+mod era;
 mod ethash;
 mod execution_apis;
 mod fixtures;
@@ -11,9 +13,12 @@ mod fork_id;
 mod genesis;
 mod headers;
 mod keys;
+mod no_engine;
 mod rlp;
 mod state_test;
 mod transaction_test;
+mod trie;
+mod vm_test;
 
 use crate::Suite;
 
@@ -25,10 +30,14 @@ pub(crate) const SUITES: &[Suite] = &[
     rlp::SUITE,
     abi::SUITE,
     keys::SUITE,
+    trie::SUITE,
+    basic::SUITE,
     fork_id::SUITE,
     genesis::SUITE,
     headers::SUITE,
+    era::SUITE,
     chain_files::SUITE,
+    no_engine::SUITE,
     fixtures::SUITE,
 ];
 

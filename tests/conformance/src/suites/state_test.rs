@@ -136,7 +136,8 @@ fn transaction(tx: &Value, post: &Value) -> Result<(Transaction, Address), (Rule
     let decode = |reason: Reason| (Rule::Decode, reason);
     if post.get("txbytes").is_some() {
         let bytes = post.bytes("txbytes").map_err(decode)?;
-        let tx = Transaction::decode_2718_exact(&bytes).map_err(|error| decode(error.to_string()))?;
+        let tx = Transaction::decode_2718_exact(&bytes)
+            .map_err(|error| (rule::of_undecodable_transaction(&bytes), error.to_string()))?;
         let sender = tx.recover_signer_unchecked().map_err(|error| (Rule::Signature, error.to_string()))?;
         return Ok((tx, sender));
     }

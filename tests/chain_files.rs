@@ -130,7 +130,8 @@ fn an_import_that_was_killed_goes_on_where_it_was() {
     assert!(second.status.success(), "{text}");
     let (new, known) = (count(&text, " blocks imported"), count(&text, " were known"));
     assert!(known > 50 && new > 50, "{text}");
-    assert_eq!(new + known, BLOCKS + 1, "{text}");
+    // The block it was killed over may have been on disk and not yet the head: then it was neither.
+    assert!([BLOCKS, BLOCKS + 1].contains(&(new + known)), "{text}");
     assert!(text.contains(&files.head(BLOCKS)), "{text}");
 }
 

@@ -4,7 +4,7 @@
 use crate::{MinerError, MinerHandle, PendingBlock, settings::Shared};
 use atoll_chain::{Import, Origin};
 use atoll_consensus::{SearchJob, epoch, seed_hash};
-use atoll_primitives::{B64, B256, Block, U256};
+use atoll_primitives::{B64, B256, Block, SealedHeader, U256};
 use parking_lot::Mutex;
 use std::{
     collections::{HashMap, VecDeque},
@@ -70,10 +70,11 @@ impl WorkDesk {
         self.board.lock().current = None;
     }
 
-    fn issue(&self, head: u64) -> Option<WorkPackage> {
+    /// The package to hand out, if it builds on the head: for a moment after a new one it does not yet.
+    fn issue(&self, head: &SealedHeader) -> Option<WorkPackage> {
         let mut board = self.board.lock();
-        let offer = board.current.clone()?;
-        board.issued.retain(|offer| offer.package.number.saturating_add(STALE) > head);
+        let offer = board.current.clone().filter(|offer| offer.block.block.header().parent_hash == head.hash)?;
+        board.issued.retain(|offer| offer.package.number.saturating_add(STALE) > head.number);
         let package = offer.package;
         if board.issued.back().map(|last| last.package) != Some(package) {
             if board.issued.len() >= MAX_ISSUED {
@@ -157,7 +158,7 @@ impl MinerHandle {
     pub fn work(&self) -> Result<WorkPackage, MinerError> {
         let shared = self.shared();
         shared.chain.engine().sealer()?;
-        shared.work.issue(shared.chain.head().number).ok_or(MinerError::NoWork)
+        shared.work.issue(&shared.chain.head()).ok_or(MinerError::NoWork)
     }
 
     /// Seals the block of a package and imports it. Checks the seal and executes: not for a tokio worker.

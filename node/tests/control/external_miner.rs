@@ -93,23 +93,46 @@ async fn only_real_solutions_of_open_work_count() {
     assert_eq!(node.ok("eth_submitWork", solution).await, false);
     assert_eq!(node.number().await, 1);
 
-    // Work on a block that has come meanwhile is worth an ommer, after seven blocks nothing.
-    let (second, late) = (work(&node).await, work(&node).await);
-    let late = if late.seal_hash == second.seal_hash { None } else { Some(late) };
-    let stale = work(&node).await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_solutions_make_ommers_and_stale_ones_nothing() {
+    let node = waiting_for_miners().await;
+    // The timestamp makes new work every second.
+    let mut packages = vec![work(&node).await];
+    while packages.len() < 3 {
+        let next = work(&node).await;
+        if next.seal_hash != packages[packages.len() - 1].seal_hash {
+            packages.push(next);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let submit = async |work: &Work| {
+        let (nonce, mix_hash) = work.search(true);
+        node.ok("eth_submitWork", json!([nonce, work.seal_hash, mix_hash])).await
+    };
+    // Another block 1 comes first. The late one is a side block, and the next block's ommer.
     node.ok("evm_mine", json!([])).await;
-    let (nonce, mix_hash) = second.search(true);
-    assert_eq!(node.ok("eth_submitWork", json!([nonce, second.seal_hash, mix_hash])).await, true);
+    let ours = node.block(1).await;
+    assert_eq!(submit(&packages[0]).await, true);
+    assert_eq!(node.block(1).await, ours);
+    // Work built since then takes it in.
+    let before = work(&node).await.seal_hash;
+    until("there is newer work", async || work(&node).await.seal_hash != before).await;
+    assert_eq!(submit(&work(&node).await).await, true);
     assert_eq!(node.number().await, 2);
-    for _ in 0..7 {
+    let ommers = number(&node.ok("eth_getUncleCountByBlockNumber", json!(["0x2"])).await);
+    let ommer = node.ok("eth_getUncleByBlockNumberAndIndex", json!(["0x2", "0x0"])).await;
+    assert_eq!((ommers, &ommer["number"]), (1, &json!("0x1")));
+    assert_ne!(ommer["hash"], ours["hash"]);
+    // Six blocks later a solution is still taken, the next one is not.
+    for _ in 0..5 {
         node.ok("evm_mine", json!([])).await;
     }
-    for old in late.into_iter().chain([stale]) {
-        let (nonce, mix_hash) = old.search(true);
-        assert_eq!(node.ok("eth_submitWork", json!([nonce, old.seal_hash, mix_hash])).await, false);
-    }
-    let ommers = node.ok("eth_getUncleCountByBlockNumber", json!(["0x3"])).await;
-    assert!(ommers == "0x0" || ommers == "0x1", "{ommers}");
+    assert_eq!((node.number().await, submit(&packages[1]).await), (7, json!(true)));
+    node.ok("evm_mine", json!([])).await;
+    assert_eq!((node.number().await, submit(&packages[2]).await), (8, json!(false)));
     node.stop().await;
 }
 

@@ -8,6 +8,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a measurement stops at the first surprise")]
 
 mod chain_dir;
+mod ethash;
 mod growth;
 mod import;
 mod process;
@@ -53,6 +54,12 @@ enum What {
         #[command(flatten)]
         size: SizeArgs,
     },
+    /// Ethash light verification of real mainnet headers
+    Ethash {
+        /// The unpacked conformance archive, where they are
+        #[arg(long, env = "ATOLL_CONFORMANCE")]
+        conformance: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -78,6 +85,7 @@ fn main() {
         Some(What::Import { size, engine }) => import::import(&cli.dir, size.size(), engine.parse().unwrap()),
         Some(What::Alone { size }) => import::alone(&cli.dir, size.size()),
         Some(What::Growth { accounts, engine }) => growth::growth(&cli.dir, accounts, engine.parse().unwrap()),
+        Some(What::Ethash { conformance }) => ethash::run(&conformance),
         None => all(&cli.dir),
     }
 }
@@ -87,5 +95,9 @@ fn all(dir: &std::path::Path) {
         let program = std::env::current_exe().unwrap();
         let status = Command::new(program).args(arguments).arg("--dir").arg(dir).status().unwrap();
         assert!(status.success(), "{arguments:?} failed");
+    }
+    match std::env::var_os("ATOLL_CONFORMANCE") {
+        Some(conformance) => ethash::run(std::path::Path::new(&conformance)),
+        None => println!("ethash: not measured, ATOLL_CONFORMANCE does not name the unpacked conformance archive"),
     }
 }

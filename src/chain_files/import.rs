@@ -143,7 +143,7 @@ fn watched(
             let end = end;
             let mut lines = Lines::new(name, size, Instant::now());
             while end.recv_timeout(EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let tally = meter.tally(chain.head().number);
+                let tally = meter.tally();
                 let Tally { number, blocks, transactions, bytes, .. } = tally;
                 eprintln!("{}", lines.line(Instant::now(), Sample { number, blocks, transactions, done: bytes }));
             }

@@ -45,6 +45,8 @@ struct Place {
 
 /// A block on its way through the pipeline, or why it left it.
 type Staged<T> = (Place, Result<T, ImportError>);
+/// A block that is not imported, and why.
+type Failure = (Place, ImportError);
 
 impl Chain {
     /// Imports blocks, each the parent of the next one; those known already are passed over. Returns how many
@@ -53,12 +55,26 @@ impl Chain {
     /// # Errors
     /// The first block that could not be imported.
     pub fn import_many(&self, blocks: Vec<Block>, origin: Origin) -> Result<usize, BatchError> {
+        self.import_stream(blocks.into_iter(), origin, |_| ())
+    }
+
+    /// The same for blocks that come one by one: about a hundred are in memory at a time. `progress` hears the number
+    /// of each block that has gone through.
+    ///
+    /// # Errors
+    /// The first block that could not be imported.
+    pub fn import_stream(
+        &self,
+        blocks: impl Iterator<Item = Block> + Send,
+        origin: Origin,
+        mut progress: impl FnMut(BlockNumber),
+    ) -> Result<usize, BatchError> {
         let shared = &*self.shared;
         // Plain threads, not rayon's: its workers may not wait for a channel or for the writer's lock.
         let (to_recovery, unrecovered) = mpsc::sync_channel::<Staged<Checked>>(AHEAD);
         let (to_commit, uncommitted) = mpsc::sync_channel::<Staged<Recovered>>(AHEAD);
         thread::scope(|scope| {
-            scope.spawn(move || Checker::new(shared, origin, to_recovery).run(blocks.into_iter()));
+            scope.spawn(move || Checker::new(shared, origin, to_recovery).run(blocks));
             scope.spawn(move || {
                 for (place, checked) in unrecovered {
                     // The receiver is gone after a failure: nothing more to do.
@@ -74,6 +90,7 @@ impl Chain {
                 let import = import.map_err(|source| BatchError { index, number, source })?;
                 imported += usize::from(import != Import::AlreadyKnown);
                 metrics::histogram!("atoll_chain_import_seconds").record(started.elapsed().as_secs_f64());
+                progress(number);
             }
             Ok(imported)
         })
@@ -115,10 +132,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Header rules one after the other, up to the first failure or a full chunk.
-    fn link(
-        &mut self,
-        blocks: &mut impl Iterator<Item = (usize, Block)>,
-    ) -> (Vec<(Place, Linked)>, Option<(Place, ImportError)>) {
+    fn link(&mut self, blocks: &mut impl Iterator<Item = (usize, Block)>) -> (Vec<(Place, Linked)>, Option<Failure>) {
         let (mut linked, mut bytes, now) = (Vec::new(), 0, now());
         while linked.len() < CHUNK_BLOCKS && bytes < CHUNK_BYTES {
             let Some((index, block)) = blocks.next() else { break };
@@ -146,7 +160,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Seals and bodies in parallel; what comes before the first failure is good and goes on.
-    fn verify(&self, linked: Vec<(Place, Linked)>) -> Result<Option<(Place, ImportError)>, Stopped> {
+    fn verify(&self, linked: Vec<(Place, Linked)>) -> Result<Option<Failure>, Stopped> {
         let overlay = &self.overlay;
         let seals: Vec<_> = linked.par_chunks(SEAL_GROUP).flat_map_iter(|group| overlay.seals(group)).collect();
         let judge = |((place, block), seal)| (place, overlay.judged_seal_and_body(block, seal));

@@ -88,9 +88,6 @@ pub enum FileError {
         #[source]
         source: ImportError,
     },
-    /// The thread that reads ahead could not be started, or ended early.
-    #[error("the file cannot be read ahead")]
-    Thread,
 }
 
 /// What is wrong with an era1 file. Offsets are in bytes after decompression of the whole, if it was gzipped.

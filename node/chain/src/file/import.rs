@@ -1,29 +1,16 @@
-//! Importing a file: one thread reads and decodes ahead, this one hands batches to the chain. It must not judge
-//! blocks.
+//! Importing a file: blocks are read and decoded on the pipeline's first thread, and known ones passed over there. It
+//! must not judge blocks.
 
 use super::{
     FileError, Meter, Tally,
     source::{FileBlock, Source},
 };
 use crate::{Chain, Origin};
-use atoll_primitives::{B256, Block, rlp::Encodable as _};
+use atoll_primitives::{B256, Block};
 use std::{
     io::Read,
-    sync::{
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
-    thread,
+    sync::atomic::{AtomicBool, Ordering},
 };
-
-/// Blocks imported together.
-const BATCH_BLOCKS: usize = 512;
-/// Bytes of blocks imported together, except a single larger one: as blocks tell them, which is about what they take.
-const BATCH_BYTES: usize = 8 << 20;
-/// Known blocks passed over before progress is told.
-const KNOWN_TOLD: u64 = 4096;
-/// Batches decoded ahead: while one is imported, another waits and a third is being read.
-const AHEAD: usize = 1;
 
 /// What an import did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,17 +24,17 @@ pub struct Imported {
 }
 
 /// Imports the blocks of a file of any format; those known already, the genesis block among them, are passed over.
-/// `progress` hears the number of each batch's last block. Returns how many were new.
+/// `progress` hears the number of each block that goes through the chain. Returns how many were new.
 ///
 /// # Errors
 /// The first block that does not decode or is not imported; all before it are.
-pub fn import(chain: &Chain, reader: impl Read + Send, mut progress: impl FnMut(u64)) -> Result<usize, FileError> {
+pub fn import(chain: &Chain, reader: impl Read + Send, progress: impl FnMut(u64)) -> Result<usize, FileError> {
     let (meter, stop) = (Meter::default(), AtomicBool::new(false));
-    let done = drive(chain, reader, &meter, &stop, &mut |number| progress(number))?;
-    Ok(done.new)
+    Ok(drive(chain, reader, &meter, &stop, progress)?.new)
 }
 
-/// [`import`] that others can watch by `meter`, and end after the batch under way by `stop`.
+/// [`import`] that others can watch by `meter`, and end by `stop`: the blocks already read are then still imported,
+/// about a hundred.
 ///
 /// # Errors
 /// As for [`import`].
@@ -57,19 +44,7 @@ pub fn import_with(
     meter: &Meter,
     stop: &AtomicBool,
 ) -> Result<Imported, FileError> {
-    drive(chain, reader, meter, stop, &mut |_| ())
-}
-
-/// Some blocks of a file that follow one another.
-#[derive(Default)]
-struct Batch {
-    blocks: Vec<Block>,
-    /// For each of `blocks` the tally at its end.
-    marks: Vec<Tally>,
-    /// The tally at the end of the batch, known blocks after the last of `blocks` included.
-    end: Tally,
-    /// Why nothing comes after it, if that is not the end of the file.
-    failed: Option<FileError>,
+    drive(chain, reader, meter, stop, |_| ())
 }
 
 fn drive(
@@ -77,96 +52,74 @@ fn drive(
     reader: impl Read + Send,
     meter: &Meter,
     stop: &AtomicBool,
-    progress: &mut dyn FnMut(u64),
+    mut progress: impl FnMut(u64),
 ) -> Result<Imported, FileError> {
-    let mut source = Source::open(reader, meter)?;
-    let (sender, receiver) = sync_channel(AHEAD);
-    thread::scope(|scope| {
-        let ahead = thread::Builder::new().name("file-reader".into());
-        let reading = move || read_ahead(chain, &mut source, meter, &sender);
-        ahead.spawn_scoped(scope, reading).map_err(|_| FileError::Thread)?;
-        // Dropping the receiver ends the reader, whatever ends this loop.
-        consume(chain, receiver, meter, stop, progress)
-    })
+    let source = Source::open(reader, meter)?;
+    let mut blocks = FileBlocks { chain, source, meter, stop, done: Imported::default(), over: false, failed: None };
+    let imported = chain.import_stream(&mut blocks, Origin::File, |number| {
+        meter.done(number);
+        progress(number);
+    });
+    let FileBlocks { done, failed, .. } = blocks;
+    let new = imported.map_err(|error| FileError::Import { number: error.number, source: error.source })?;
+    meter.finish(done.tally);
+    failed.map_or(Ok(Imported { new, ..done }), Err)
 }
 
-fn consume(
-    chain: &Chain,
-    batches: Receiver<Batch>,
-    meter: &Meter,
-    stop: &AtomicBool,
-    progress: &mut dyn FnMut(u64),
-) -> Result<Imported, FileError> {
-    let mut done = Imported::default();
-    for batch in batches {
-        if stop.load(Ordering::Relaxed) {
-            done.stopped = true;
-            return Ok(done);
-        }
-        let Batch { blocks, marks, end, failed } = batch;
-        let told = !blocks.is_empty();
-        meter.begin(marks.clone());
-        done.new += chain.import_many(blocks, Origin::File).map_err(|error| {
-            let number = marks.get(error.index).map(|mark| mark.number).unwrap_or_default();
-            FileError::Import { number, source: error.source }
-        })?;
-        meter.reach(end);
-        done.tally = end;
-        if told {
-            progress(end.number);
-        }
-        if let Some(error) = failed {
-            return Err(error);
-        }
-    }
-    Ok(done)
+/// The blocks of a file that the chain does not have yet.
+struct FileBlocks<'a> {
+    chain: &'a Chain,
+    source: Source<'a>,
+    meter: &'a Meter,
+    stop: &'a AtomicBool,
+    done: Imported,
+    /// Nothing more comes; `failed` says why, if it is not the end of the file.
+    over: bool,
+    failed: Option<FileError>,
 }
 
-fn read_ahead(chain: &Chain, source: &mut Source<'_>, meter: &Meter, batches: &SyncSender<Batch>) {
-    let mut tally = Tally::default();
-    loop {
-        let (batch, over) = next_batch(chain, source, meter, &mut tally);
-        // The receiver is gone when the import ended.
-        if batches.send(batch).is_err() || over {
-            return;
-        }
-    }
-}
-
-/// Reads up to a batch's bounds; whether the file is over.
-fn next_batch(chain: &Chain, source: &mut Source<'_>, meter: &Meter, tally: &mut Tally) -> (Batch, bool) {
-    let (mut batch, mut bytes, known_before) = (Batch::default(), 0, tally.known);
-    let over = loop {
-        let full = batch.blocks.len() >= BATCH_BLOCKS || bytes >= BATCH_BYTES;
-        if full || tally.known - known_before >= KNOWN_TOLD {
-            break false;
-        }
-        match next(chain, source) {
-            Ok(Some(FileBlock { header, block, .. })) => {
-                tally.number = header.number;
-                tally.blocks += 1;
-                tally.bytes = meter.read();
-                let Some(block) = block else {
+impl FileBlocks<'_> {
+    fn read(&mut self) -> Result<Option<Block>, FileError> {
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                self.done.stopped = true;
+                return Ok(None);
+            }
+            let next = next(self.chain, &mut self.source)?;
+            let tally = &mut self.done.tally;
+            tally.bytes = self.meter.read();
+            let Some(FileBlock { header, block, .. }) = next else { return Ok(None) };
+            tally.number = header.number;
+            tally.blocks += 1;
+            match block {
+                Some(block) => {
+                    tally.transactions += block.body.transactions.len() as u64;
+                    self.meter.begin(*tally);
+                    return Ok(Some(block));
+                }
+                None => {
                     tally.known += 1;
-                    continue;
-                };
-                tally.transactions += block.body.transactions.len() as u64;
-                bytes += block.length();
-                batch.marks.push(*tally);
-                batch.blocks.push(block);
-            }
-            Ok(None) => {
-                tally.bytes = meter.read();
-                break true;
-            }
-            Err(error) => {
-                batch.failed = Some(error);
-                break true;
+                    self.meter.pass(*tally);
+                }
             }
         }
-    };
-    batch.end = *tally;
-    (batch, over)
+    }
+}
+
+impl Iterator for FileBlocks<'_> {
+    type Item = Block;
+
+    fn next(&mut self) -> Option<Block> {
+        if self.over {
+            return None;
+        }
+        let next = self.read().unwrap_or_else(|error| {
+            self.failed = Some(error);
+            None
+        });
+        self.over = next.is_none();
+        next
+    }
 }
 
 fn next(chain: &Chain, source: &mut Source<'_>) -> Result<Option<FileBlock>, FileError> {

@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 use std::{
+    collections::VecDeque,
     io::{self, Read},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -31,16 +32,15 @@ pub struct Meter {
 #[derive(Debug, Default)]
 struct State {
     done: Tally,
-    /// The blocks being imported, each with the tally once it is.
-    batch: Vec<Tally>,
+    /// The blocks on their way through the chain's pipeline, each with the tally once it is done; as many as the
+    /// pipeline holds.
+    under_way: VecDeque<Tally>,
 }
 
 impl Meter {
-    /// What is done, when the chain's newest block is `head`: blocks of the batch being imported count up to it.
-    pub fn tally(&self, head: u64) -> Tally {
-        let state = self.state.lock();
-        let done = state.batch.partition_point(|tally| tally.number <= head);
-        done.checked_sub(1).and_then(|last| state.batch.get(last)).copied().unwrap_or(state.done)
+    /// What is done.
+    pub fn tally(&self) -> Tally {
+        self.state.lock().done
     }
 
     /// A reader whose bytes are counted.
@@ -53,14 +53,33 @@ impl Meter {
         self.read.load(Ordering::Relaxed)
     }
 
-    /// An import of blocks begins; each comes with the tally at its end.
-    pub(super) fn begin(&self, batch: Vec<Tally>) {
-        self.state.lock().batch = batch;
+    /// A block goes into the pipeline; `tally` holds when it comes out.
+    pub(super) fn begin(&self, tally: Tally) {
+        self.state.lock().under_way.push_back(tally);
     }
 
-    /// All up to here is done.
-    pub(super) fn reach(&self, tally: Tally) {
-        *self.state.lock() = State { done: tally, batch: Vec::new() };
+    /// A known block was passed over.
+    pub(super) fn pass(&self, tally: Tally) {
+        let mut state = self.state.lock();
+        if state.under_way.is_empty() {
+            state.done = tally;
+        }
+    }
+
+    /// The block of this number is done, and all before it.
+    pub(super) fn done(&self, number: u64) {
+        let mut state = self.state.lock();
+        while let Some(tally) = state.under_way.pop_front() {
+            state.done = tally;
+            if tally.number == number {
+                return;
+            }
+        }
+    }
+
+    /// Everything read is done.
+    pub(super) fn finish(&self, tally: Tally) {
+        *self.state.lock() = State { done: tally, under_way: VecDeque::new() };
     }
 }
 

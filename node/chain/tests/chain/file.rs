@@ -32,7 +32,7 @@ fn what_is_exported_imports() {
     let other = Node::new(1);
     let mut heard = Vec::new();
     assert_eq!(file::import(&other.chain, bytes.as_slice(), |number| heard.push(number)).unwrap(), 5);
-    assert_eq!(heard, [5]);
+    assert_eq!(heard, [1, 2, 3, 4, 5]);
     assert_eq!(other.head(), node.head());
     assert_eq!(file::import(&other.chain, bytes.as_slice(), |_| ()).unwrap(), 0);
     for (from, to) in [(5, 6), (4, 3)] {
@@ -122,7 +122,7 @@ fn known_blocks_are_passed_over_without_their_bodies() {
     let done = file::import_with(&other.chain, bytes.as_slice(), &meter, &AtomicBool::new(false)).unwrap();
     assert_eq!((done.new, done.tally.known, done.tally.blocks, done.tally.transactions), (2, 5, 7, 2));
     assert_eq!((done.tally.number, done.tally.bytes, done.stopped), (6, bytes.len() as u64, false));
-    assert_eq!(meter.tally(6), done.tally);
+    assert_eq!(meter.tally(), done.tally);
     assert_eq!(other.head(), node.head());
 }
 

@@ -8,6 +8,7 @@ mod chain_files;
 mod cli;
 mod config_file;
 mod data_slots;
+mod db_command;
 mod genesis_command;
 mod genesis_template;
 mod health;
@@ -54,6 +55,7 @@ fn run(cli: cli::Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Genesis(args) => return Ok(genesis_command::run(args)?),
         Command::Account(args) => return Ok(accounts::run(args)?),
         Command::Export(args) => return chain_files::export(&args, &cli.log),
+        Command::Db(args) => return db_command::run(*args, &cli.log),
         Command::Import(args) => return chain_files::import(&args, &cli.log),
         _ => {}
     }

@@ -151,6 +151,7 @@ fn node_config(args: NodeArgs, spec: ChainSpec, data_dir: std::path::PathBuf) ->
         name: name.clone(),
         engine: args.db.parse()?,
         cache_bytes: args.db_cache << 20,
+        prune: args.prune,
         mine: args.mine,
         gas_price: args.gas_price.into(),
         pool_pending: args.txpool_pending,

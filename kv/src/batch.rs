@@ -32,6 +32,11 @@ impl Batch {
         self.changes.push(Change { table, key: key.into(), value: None });
     }
 
+    /// Puts the changes of `later` behind its own.
+    pub fn extend(&mut self, later: Self) {
+        self.changes.extend(later.changes);
+    }
+
     /// How many changes it holds.
     pub fn len(&self) -> usize {
         self.changes.len()

@@ -15,6 +15,19 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// The engine that wrote the store in `dir`; `None` if there is no store.
+    ///
+    /// # Errors
+    /// [`KvError::Io`] when the directory cannot be read, [`KvError::UnknownEngine`] when its record names none.
+    pub fn of(dir: &Path) -> Result<Option<Self>, KvError> {
+        let path = dir.join(RECORD);
+        match fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map(Some),
+            Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(KvError::io(&path, source)),
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Redb => "redb",
@@ -47,17 +60,14 @@ const RECORD: &str = "ENGINE";
 /// Checks that `dir` belongs to `asked`, or claims it for that engine if it belongs to none.
 pub(crate) fn record(dir: &Path, asked: Engine) -> Result<(), KvError> {
     let path = dir.join(RECORD);
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            let found: Engine = text.trim().parse()?;
-            if found == asked { Ok(()) } else { Err(KvError::WrongEngine { dir: dir.to_owned(), found, asked }) }
-        }
-        Err(err) if err.kind() == ErrorKind::NotFound => {
+    match Engine::of(dir)? {
+        Some(found) if found == asked => Ok(()),
+        Some(found) => Err(KvError::WrongEngine { dir: dir.to_owned(), found, asked }),
+        None => {
             // Written aside and renamed: a crash leaves the record whole or absent, never empty.
             let aside = dir.join("ENGINE.new");
             fs::write(&aside, format!("{asked}\n")).map_err(|source| KvError::io(&aside, source))?;
             fs::rename(&aside, &path).map_err(|source| KvError::io(&path, source))
         }
-        Err(source) => Err(KvError::io(&path, source)),
     }
 }

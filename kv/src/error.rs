@@ -1,6 +1,6 @@
 //! What can go wrong with a store.
 
-use crate::Engine;
+use crate::{Engine, Table};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -10,7 +10,7 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum KvError {
     /// A file or directory of the store cannot be used.
-    #[error("cannot use {path}", path = path.display())]
+    #[error("cannot use {path}{advice}", path = path.display(), advice = advice(source))]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -43,17 +43,88 @@ pub enum KvError {
     /// The table was not named when the store was opened.
     #[error("table `{0}` was not opened")]
     UnknownTable(&'static str),
-    /// redb failed.
-    #[error("redb failed")]
+    /// A file or table does not hold what the engine writes.
+    #[error("{what} is damaged")]
+    Damaged {
+        /// The file, or the table.
+        what: String,
+        /// The engine's reason.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A table cannot be read, for another reason than damage.
+    #[error("table `{table}` cannot be read")]
+    Read {
+        /// The table's name.
+        table: &'static str,
+        /// The engine's reason.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// After a write that failed, the store could not be opened again; the next write tries it once more.
+    #[error("the store in {dir} is closed after a failed write", dir = dir.display())]
+    Closed {
+        /// The store's directory.
+        dir: PathBuf,
+    },
+    /// redb could not write.
+    #[error("redb cannot write{}", engine_advice(.0.as_ref()))]
     Redb(#[source] Box<redb::Error>),
-    /// sled failed.
-    #[error("sled failed")]
+    /// sled could not write.
+    #[error("sled cannot write{}", engine_advice(.0.as_ref()))]
     Sled(#[source] Box<sled::Error>),
+}
+
+/// What a person can do about a system's refusal, to follow a sentence; empty where nothing general can be said.
+pub fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            ": the disk is full; make room on it, nothing that was acknowledged is lost"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            ": its file system is read-only; mount it writable or use another directory"
+        }
+        io::ErrorKind::PermissionDenied => ": this user may not write there; change the owner or use another directory",
+        io::ErrorKind::FileTooLarge => ": the file has reached the size limit for files of this process (ulimit -f)",
+        _ => "",
+    }
+}
+
+/// Whether the file, and not the system, is at fault: it ends where it should go on.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)
+}
+
+fn engine_advice(error: &(dyn std::error::Error + 'static)) -> &'static str {
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(redb::Error::Io(source)), _) | (_, Some(sled::Error::Io(source))) => advice(source),
+        _ => "",
+    }
 }
 
 impl KvError {
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
+    }
+
+    /// An engine's failure while opening its file.
+    pub(crate) fn file(path: &Path, err: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Damaged { what: path.display().to_string(), source: Box::new(err) }
+    }
+
+    /// An engine's failure while reading a table.
+    pub(crate) fn read(table: Table, err: impl std::error::Error + Send + Sync + 'static) -> Self {
+        let source: Box<dyn std::error::Error + Send + Sync> = Box::new(err);
+        let damaged = match (source.downcast_ref(), source.downcast_ref()) {
+            (Some(redb::StorageError::Io(source)), _) | (_, Some(sled::Error::Io(source))) => is_damage(source),
+            (Some(redb::StorageError::Corrupted(_)), _) => true,
+            (_, Some(sled::Error::Corruption { .. } | sled::Error::ReportableBug(_))) => true,
+            _ => false,
+        };
+        if damaged {
+            return Self::Damaged { what: format!("table `{}`", table.0), source };
+        }
+        Self::Read { table: table.0, source }
     }
 
     pub(crate) fn redb(err: impl Into<redb::Error>) -> Self {

@@ -11,7 +11,7 @@ mod sled_engine;
 
 pub use batch::Batch;
 pub use engine::Engine;
-pub use error::KvError;
+pub use error::{KvError, advice};
 
 use redb_engine::RedbEngine;
 use sled_engine::SledEngine;
@@ -47,11 +47,16 @@ impl Kv {
     pub fn open(dir: &Path, engine: Engine, tables: &[Table], cache_bytes: usize) -> Result<Self, KvError> {
         std::fs::create_dir_all(dir).map_err(|source| KvError::io(dir, source))?;
         engine::record(dir, engine)?;
-        let engine = match engine {
-            Engine::Redb => Opened::Redb(Arc::new(RedbEngine::open(dir, tables, cache_bytes)?)),
-            Engine::Sled => Opened::Sled(Arc::new(SledEngine::open(dir, tables, cache_bytes)?)),
-        };
-        Ok(Self { engine })
+        guarded(
+            || format!("the store in {}", dir.display()),
+            || {
+                let engine = match engine {
+                    Engine::Redb => Opened::Redb(Arc::new(RedbEngine::open(dir, tables, cache_bytes)?)),
+                    Engine::Sled => Opened::Sled(Arc::new(SledEngine::open(dir, tables, cache_bytes)?)),
+                };
+                Ok(Self { engine })
+            },
+        )
     }
 
     /// Which engine holds the tables.
@@ -67,10 +72,13 @@ impl Kv {
     /// # Errors
     /// [`KvError::UnknownTable`], or the engine's failure to read.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
-        match &self.engine {
-            Opened::Redb(engine) => engine.get(table, key),
-            Opened::Sled(engine) => engine.get(table, key),
-        }
+        guarded(
+            || format!("table `{}`", table.0),
+            || match &self.engine {
+                Opened::Redb(engine) => engine.get(table, key),
+                Opened::Sled(engine) => engine.get(table, key),
+            },
+        )
     }
 
     /// At most `limit` entries between two keys, ascending, or descending from `end` when `reverse`.
@@ -91,10 +99,13 @@ impl Kv {
         if limit == 0 || is_empty(start, end) {
             return Ok(Vec::new());
         }
-        match &self.engine {
-            Opened::Redb(engine) => engine.range(table, start, end, reverse, limit),
-            Opened::Sled(engine) => engine.range(table, start, end, reverse, limit),
-        }
+        guarded(
+            || format!("table `{}`", table.0),
+            || match &self.engine {
+                Opened::Redb(engine) => engine.range(table, start, end, reverse, limit),
+                Opened::Sled(engine) => engine.range(table, start, end, reverse, limit),
+            },
+        )
     }
 
     /// Applies a batch: all of it or nothing, over all tables, on disk when this returns.
@@ -105,10 +116,13 @@ impl Kv {
         if batch.is_empty() {
             return Ok(());
         }
-        match &self.engine {
-            Opened::Redb(engine) => engine.write(batch),
-            Opened::Sled(engine) => engine.write(batch),
-        }
+        guarded(
+            || "the store".to_owned(),
+            || match &self.engine {
+                Opened::Redb(engine) => engine.write(batch),
+                Opened::Sled(engine) => engine.write(batch),
+            },
+        )
     }
 }
 
@@ -120,4 +134,14 @@ fn is_empty(start: Bound<&[u8]>, end: Bound<&[u8]>) -> bool {
         (Included(start), Included(end)) => start > end,
         (Included(start) | Excluded(start), Excluded(end)) | (Excluded(start), Included(end)) => start >= end,
     }
+}
+
+/// Runs an engine's code over files that may be damaged: some engines meet damage with a panic, which becomes an
+/// error here. The store is not used any further after one.
+fn guarded<T>(what: impl FnOnce() -> String, read: impl FnOnce() -> Result<T, KvError>) -> Result<T, KvError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(KvError::Damaged { what: what(), source: text.unwrap_or_default().into() })
+    })
 }

@@ -1,19 +1,34 @@
 //! redb behind the seam. It must not know what keys mean.
 
-use crate::{Batch, Entry, KvError, Table};
-use parking_lot::RwLock;
-use redb::{Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, TableDefinition};
-use std::{collections::HashMap, ops::Bound, path::Path, sync::Arc};
+use crate::{Batch, Entry, KvError, Table, error::is_damage};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use redb::{Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, TableDefinition, TableHandle};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Bound,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-type Tables = HashMap<Table, ReadOnlyTable<&'static [u8], &'static [u8]>>;
+type OpenTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
+type Tables = HashMap<Table, OpenTable>;
 
 pub(crate) struct RedbEngine {
+    /// `None` from a failed write until the file could be opened again.
+    opened: RwLock<Option<Opened>>,
+    /// One at a time writes, so that whoever fails holds the only handle besides `opened`.
+    writer: Mutex<()>,
+    names: Vec<Table>,
+    dir: PathBuf,
+    cache_bytes: usize,
+}
+
+struct Opened {
     /// Opening a transaction and a table costs more than a read, so the tables of the newest commit stay open,
     /// and are replaced after each write. Pages freed by one commit are so reused two commits later.
-    newest: RwLock<Arc<Tables>>,
-    names: Vec<Table>,
+    newest: Tables,
     // After `newest`: fields drop in order, and its read transaction must end before the database closes.
-    database: Database,
+    database: Arc<Database>,
 }
 
 fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
@@ -22,26 +37,19 @@ fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static 
 
 impl RedbEngine {
     pub fn open(dir: &Path, tables: &[Table], cache_bytes: usize) -> Result<Self, KvError> {
-        let path = dir.join("tables.redb");
-        let opened = Builder::new().set_cache_size(cache_bytes).create(&path);
-        let database = opened.map_err(|err| match err {
-            DatabaseError::DatabaseAlreadyOpen => KvError::InUse { dir: dir.to_owned() },
-            DatabaseError::Storage(redb::StorageError::Io(source)) => KvError::io(&path, source),
-            other => KvError::redb(other),
-        })?;
-        let write = database.begin_write().map_err(KvError::redb)?;
-        for table in tables {
-            write.open_table(definition(*table)).map_err(KvError::redb)?;
-        }
-        write.commit().map_err(KvError::redb)?;
-        let newest = RwLock::new(Arc::new(open_tables(&database, tables)?));
-        Ok(Self { newest, names: tables.to_vec(), database })
+        let opened = RwLock::new(Some(Opened::open(dir, tables, cache_bytes)?));
+        Ok(Self { opened, writer: Mutex::new(()), names: tables.to_vec(), dir: dir.to_owned(), cache_bytes })
+    }
+
+    /// Held for the time of one read: a new commit's tables wait for it.
+    fn newest(&self) -> Result<RwLockReadGuard<'_, Option<Opened>>, KvError> {
+        let opened = self.opened.read();
+        if opened.is_some() { Ok(opened) } else { Err(KvError::Closed { dir: self.dir.clone() }) }
     }
 
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
-        let tables = Arc::clone(&self.newest.read());
-        let table = tables.get(&table).ok_or(KvError::UnknownTable(table.0))?;
-        let found = table.get_owned(key).map_err(KvError::redb)?;
+        let opened = self.newest()?;
+        let found = find(&opened, table)?.get(key).map_err(|err| KvError::read(table, err))?;
         Ok(found.map(|guard| guard.value().to_vec()))
     }
 
@@ -53,13 +61,13 @@ impl RedbEngine {
         reverse: bool,
         limit: usize,
     ) -> Result<Vec<Entry>, KvError> {
-        let tables = Arc::clone(&self.newest.read());
-        let table = tables.get(&table).ok_or(KvError::UnknownTable(table.0))?;
-        let mut entries = table.range_owned::<&[u8]>((start, end)).map_err(KvError::redb)?;
+        let opened = self.newest()?;
+        let damaged = |err| KvError::read(table, err);
+        let mut entries = find(&opened, table)?.range::<&[u8]>((start, end)).map_err(damaged)?;
         let mut found = Vec::new();
         while found.len() < limit {
             let Some(entry) = (if reverse { entries.next_back() } else { entries.next() }) else { break };
-            let (key, value) = entry.map_err(KvError::redb)?;
+            let (key, value) = entry.map_err(damaged)?;
             found.push((key.value().to_vec(), value.value().to_vec()));
         }
         Ok(found)
@@ -73,25 +81,83 @@ impl RedbEngine {
         if let Some(table) = by_table.keys().find(|table| !self.names.contains(table)) {
             return Err(KvError::UnknownTable(table.0));
         }
-        let mut write = self.database.begin_write().map_err(KvError::redb)?;
-        // Without it, opening after a crash walks the whole file: minutes on a grown chain.
-        write.set_quick_repair(true);
-        for (name, mut changes) in by_table {
-            // Stable: of two changes to one key the later stays the later. In key order a tree is written fastest.
-            changes.sort_by(|a, b| a.0.cmp(&b.0));
-            let mut table = write.open_table(definition(name)).map_err(KvError::redb)?;
-            for (key, value) in changes {
-                match value {
-                    Some(value) => drop(table.insert(key.as_slice(), value.as_slice()).map_err(KvError::redb)?),
-                    None => drop(table.remove(key.as_slice()).map_err(KvError::redb)?),
-                }
+        let _alone = self.writer.lock();
+        if self.opened.read().is_none() {
+            *self.opened.write() = Some(Opened::open(&self.dir, &self.names, self.cache_bytes)?);
+        }
+        let database = Arc::clone(&self.newest()?.as_ref().ok_or_else(|| self.closed())?.database);
+        let committed = commit(&database, by_table).and_then(|()| open_tables(&database, &self.names));
+        drop(database);
+        let mut opened = self.opened.write();
+        match (committed, opened.as_mut()) {
+            (Ok(tables), Some(opened)) => {
+                opened.newest = tables;
+                Ok(())
+            }
+            (Err(error), _) => {
+                // After a failed write redb refuses everything, reading too, until the file is opened anew. Where
+                // that fails as well the next write tries again.
+                *opened = None;
+                *opened = Opened::open(&self.dir, &self.names, self.cache_bytes).ok();
+                Err(error)
+            }
+            (Ok(_), None) => Err(self.closed()),
+        }
+    }
+
+    fn closed(&self) -> KvError {
+        KvError::Closed { dir: self.dir.clone() }
+    }
+}
+
+impl Opened {
+    fn open(dir: &Path, tables: &[Table], cache_bytes: usize) -> Result<Self, KvError> {
+        let path = dir.join("tables.redb");
+        let opened = Builder::new().set_cache_size(cache_bytes).create(&path);
+        let database = opened.map_err(|err| match err {
+            DatabaseError::DatabaseAlreadyOpen => KvError::InUse { dir: dir.to_owned() },
+            DatabaseError::Storage(redb::StorageError::Io(source)) if !is_damage(&source) => KvError::io(&path, source),
+            other => KvError::file(&path, other),
+        })?;
+        // Where all tables are there nothing is written: a full disk can be opened and read.
+        let present: HashSet<String> = {
+            let read = database.begin_read().map_err(KvError::redb)?;
+            read.list_tables().map_err(KvError::redb)?.map(|table| table.name().to_owned()).collect()
+        };
+        if tables.iter().any(|table| !present.contains(table.0)) {
+            let write = database.begin_write().map_err(KvError::redb)?;
+            for table in tables {
+                write.open_table(definition(*table)).map_err(KvError::redb)?;
+            }
+            write.commit().map_err(KvError::redb)?;
+        }
+        let newest = open_tables(&database, tables)?;
+        Ok(Self { newest, database: Arc::new(database) })
+    }
+}
+
+fn find(opened: &Option<Opened>, table: Table) -> Result<&OpenTable, KvError> {
+    opened.as_ref().and_then(|opened| opened.newest.get(&table)).ok_or(KvError::UnknownTable(table.0))
+}
+
+type Changes = HashMap<Table, Vec<(Vec<u8>, Option<Vec<u8>>)>>;
+
+fn commit(database: &Database, by_table: Changes) -> Result<(), KvError> {
+    let mut write = database.begin_write().map_err(KvError::redb)?;
+    // Without it, opening after a crash walks the whole file: minutes on a grown chain.
+    write.set_quick_repair(true);
+    for (name, mut changes) in by_table {
+        // Stable: of two changes to one key the later stays the later. In key order a tree is written fastest.
+        changes.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut table = write.open_table(definition(name)).map_err(KvError::redb)?;
+        for (key, value) in changes {
+            match value {
+                Some(value) => drop(table.insert(key.as_slice(), value.as_slice()).map_err(KvError::redb)?),
+                None => drop(table.remove(key.as_slice()).map_err(KvError::redb)?),
             }
         }
-        write.commit().map_err(KvError::redb)?;
-        let tables = Arc::new(open_tables(&self.database, &self.names)?);
-        *self.newest.write() = tables;
-        Ok(())
     }
+    write.commit().map_err(KvError::redb)
 }
 
 fn open_tables(database: &Database, names: &[Table]) -> Result<Tables, KvError> {

@@ -1,6 +1,6 @@
 //! sled behind the seam. It must not know what keys mean.
 
-use crate::{Batch, Entry, KvError, Table};
+use crate::{Batch, Entry, KvError, Table, error::is_damage};
 use std::{collections::HashSet, io::ErrorKind, ops::Bound, path::Path, thread, time::Duration};
 
 /// sled's batches are atomic within one tree only, so all tables share one: a key is preceded by its table's name
@@ -35,8 +35,8 @@ impl SledEngine {
                 Err(sled::Error::Io(source)) if is_locked(&source) => {
                     return Err(KvError::InUse { dir: dir.to_owned() });
                 }
-                Err(sled::Error::Io(source)) => return Err(KvError::io(&path, source)),
-                Err(other) => return Err(KvError::sled(other)),
+                Err(sled::Error::Io(source)) if !is_damage(&source) => return Err(KvError::io(&path, source)),
+                Err(other) => return Err(KvError::file(&path, other)),
             }
         };
         Ok(Self { tables: tables.iter().copied().collect(), tree })
@@ -48,7 +48,7 @@ impl SledEngine {
 
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
         self.check(table)?;
-        let found = self.tree.get(full_key(table, key)).map_err(KvError::sled)?;
+        let found = self.tree.get(full_key(table, key)).map_err(|err| KvError::read(table, err))?;
         Ok(found.map(|value| value.to_vec()))
     }
 
@@ -80,7 +80,7 @@ impl SledEngine {
         let mut found = Vec::new();
         while found.len() < limit {
             let Some(entry) = (if reverse { entries.next_back() } else { entries.next() }) else { break };
-            let (key, value) = entry.map_err(KvError::sled)?;
+            let (key, value) = entry.map_err(|err| KvError::read(table, err))?;
             found.push((key[prefix.len()..].to_vec(), value.to_vec()));
         }
         Ok(found)

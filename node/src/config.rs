@@ -17,6 +17,8 @@ pub struct NodeConfig {
     pub engine: Engine,
     /// Bytes for the engine's cache.
     pub cache_bytes: usize,
+    /// How many blocks keep their state readable; `None` for all.
+    pub prune: Option<u64>,
     /// JSON-RPC.
     pub rpc: RpcOptions,
     /// Peers.

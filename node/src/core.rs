@@ -6,7 +6,7 @@ use crate::{config::NodeConfig, error::NodeError};
 use atoll_chain::{Chain, ChainEvent, ChainOptions};
 use atoll_miner::{Miner, MinerConfig, MinerHandle};
 use atoll_primitives::{Bytes, ChainSpec};
-use atoll_storage::{Storage, StorageOptions};
+use atoll_storage::{Progress, Rebuilt, Scope, Storage, StorageOptions};
 use atoll_txpool::{PoolConfig, TxPool};
 use std::{path::Path, sync::Arc, thread::JoinHandle};
 use tokio::sync::broadcast::error::RecvError;
@@ -38,6 +38,21 @@ pub fn open_chain(
     Ok(Chain::open(spec, storage, engine, ChainOptions { verify_seals })?)
 }
 
+/// Makes the tables of a node's data directory again from its segments.
+///
+/// # Errors
+/// [`NodeError`] of storage, engine or chain.
+pub fn rebuild_chain(
+    spec: Arc<ChainSpec>,
+    dir: &Path,
+    options: StorageOptions,
+    scope: Scope,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Rebuilt, NodeError> {
+    let engine = atoll_consensus::engine(spec.clone())?;
+    Ok(atoll_chain::rebuild(spec, engine, &dir.join("chain"), options, scope, progress)?)
+}
+
 impl Core {
     /// Opens everything.
     ///
@@ -45,8 +60,12 @@ impl Core {
     /// [`NodeError`] of the part that does not open.
     pub fn open(config: &NodeConfig) -> Result<Self, NodeError> {
         let spec = Arc::new(config.spec.clone());
-        let options =
-            StorageOptions { engine: config.engine, cache_bytes: config.cache_bytes, ..StorageOptions::default() };
+        let options = StorageOptions {
+            engine: config.engine,
+            cache_bytes: config.cache_bytes,
+            prune: config.prune,
+            ..StorageOptions::default()
+        };
         let chain = open_chain(spec.clone(), &config.data_dir, options, true)?;
         let pool_config = PoolConfig {
             price_limit: config.gas_price,

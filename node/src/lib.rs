@@ -17,12 +17,12 @@ mod sync;
 
 pub use crate::{
     config::{MinerOptions, NodeConfig, PeerOptions, RpcOptions},
-    core::open_chain,
+    core::{open_chain, rebuild_chain},
     error::NodeError,
     run::run,
 };
 pub use atoll_chain as chain;
-pub use atoll_storage::{DbEngine, StorageOptions};
+pub use atoll_storage::{self as storage, DbEngine, StorageOptions};
 
 /// Client name and version, as peers, registry and `web3_clientVersion` show it.
 pub const CLIENT: &str = concat!("atoll/v", env!("CARGO_PKG_VERSION"));

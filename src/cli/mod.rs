@@ -1,6 +1,7 @@
 //! Every flag of the program. Each is also an `ATOLL_…` variable and a key of the TOML file
 //! ([`crate::config_file`]); only the flags themselves are here.
 
+pub mod db;
 pub mod node;
 pub mod services;
 pub mod tools;
@@ -54,6 +55,8 @@ pub enum Command {
     Export(tools::ExportArgs),
     /// Read files of RLP blocks or era1 archives into a node's data directory
     Import(tools::ImportArgs),
+    /// Check a node's data directory, or make damaged tables of it again
+    Db(Box<db::DbArgs>),
 }
 
 /// How logs are written.

@@ -30,6 +30,15 @@ pub struct NodeArgs {
     /// Memory for the engine's cache, in MiB
     #[arg(long = "db.cache", env = "ATOLL_DB_CACHE", default_value_t = 64, value_name = "MIB")]
     pub db_cache: usize,
+    /// Keep the states of this many blocks only, at least 128: balances, calls, traces and proofs of older blocks are
+    /// then refused, and so is a reorganisation below them. Blocks, transactions and receipts stay [default: keep all]
+    #[arg(
+        long,
+        env = "ATOLL_PRUNE",
+        value_name = "BLOCKS",
+        value_parser = clap::value_parser!(u64).range(128..)
+    )]
+    pub prune: Option<u64>,
 
     /// Listen address of JSON-RPC (HTTP and WebSocket)
     #[arg(

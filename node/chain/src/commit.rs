@@ -24,15 +24,15 @@ impl Shared {
         }
         let Some(executed) = self.execute(&recovered)? else { return self.set_aside(recovered, origin) };
         match self.storage.append(executed.0) {
-            Ok(()) => self.choose(&recovered.block, recovered.td, origin).map_err(failed),
+            Ok(()) => self.choose(recovered, origin),
             // The flush moved the base past the parent meanwhile.
             Err(StorageError::UnknownParent { .. }) => self.set_aside(recovered, origin),
             Err(error) => Err(failed(error.into())),
         }
     }
 
-    /// A block that came before: after a crash between storing it and making it the head, or after the chain was set
-    /// back, it still may become it.
+    /// A block that came before: after a crash between storing it and making it the head, after the chain was set
+    /// back, or when a flush passed its branch by, it still may become it.
     pub(crate) fn reconsider(&self, hash: B256, number: u64, origin: Origin) -> Result<Import, ImportError> {
         let failed = |source: InternalError| internal(number, hash, source);
         // Mostly it is not: then there is no need to wait for the writer.
@@ -44,11 +44,9 @@ impl Shared {
             return Err(ImportError::Stopped);
         }
         let Some(again) = self.better(&hash, number).map_err(failed)? else { return Ok(Import::AlreadyKnown) };
-        if self.storage.state_at(&hash).map_err(|error| failed(error.into()))?.is_none() {
-            // Its state went when the chain was set back.
-            return self.set_aside(again, origin);
-        }
-        self.choose(&again.block, again.td, origin).map_err(failed)
+        let at_hand = !self.side.read().contains(&hash);
+        let at_hand = at_hand && self.storage.state_at(&hash).map_err(|error| failed(error.into()))?.is_some();
+        if at_hand { self.choose(again, origin) } else { self.set_aside(again, origin) }
     }
 
     /// A known block that is not canonical and yet preferred over the head.
@@ -69,16 +67,24 @@ impl Shared {
     }
 
     /// Fork choice over a stored block.
-    fn choose(&self, block: &Arc<RecoveredBlock>, td: U256, origin: Origin) -> Result<Import, InternalError> {
+    fn choose(&self, recovered: Recovered, origin: Origin) -> Result<Import, ImportError> {
+        let (block, td) = (&recovered.block, recovered.td);
         if !self.prefers(td, block.header()) {
             tracing::debug!(number = block.number(), hash = %block.hash, "imported a side block");
             // No receiver is no error: nobody listens yet.
             let _ = self.events.send(ChainEvent::Side(block.clone()));
             return Ok(Import::SideChain);
         }
-        let reorg = self.storage.set_head(&block.hash)?;
-        self.announce(reorg, td, origin)?;
-        Ok(Import::Canonical)
+        let failed = |source: InternalError| internal(block.number(), block.hash, source);
+        match self.storage.set_head(&block.hash) {
+            Ok(reorg) => self.announce(reorg, td, origin).map(|()| Import::Canonical).map_err(failed),
+            // The flush moved the base past the fork meanwhile.
+            Err(StorageError::BelowBase { .. } | StorageError::UnknownBlock { .. }) => {
+                self.storage.wait_for_flush();
+                self.set_aside(recovered, origin)
+            }
+            Err(error) => Err(failed(error.into())),
+        }
     }
 
     /// Tells the others about a head that is set already.

@@ -8,12 +8,19 @@ use crate::{
     check::Recovered,
 };
 use atoll_primitives::{B256, RecoveredBlock};
-use atoll_storage::{Reorg, StorageError};
+use atoll_storage::{
+    Reorg, StorageError,
+    fault::{self, Point},
+};
 use std::sync::Arc;
 
 /// Blocks an event lists on either side: of a deeper reorganisation the newest. Receivers that need more ask the
 /// storage.
 const MAX_EVENT_BLOCKS: u64 = 1024;
+
+/// Flushes that may be faster than a reorganisation over blocks in memory. The head stands still meanwhile, so the base
+/// comes near it and stops.
+const MAX_TRIES: u32 = 64;
 
 /// A chain to switch to: where it leaves the stored one, and its blocks from there, oldest first.
 struct Branch {
@@ -32,19 +39,8 @@ impl Shared {
         if !self.prefers(td, block.header()) {
             return Ok(Import::SideChain);
         }
-        let failed = |source: InternalError| internal(number, hash, source);
-        let branch = self.branch(hash, number).map_err(failed)?;
-        let old_head = self.storage.head();
-        if branch.fork == old_head.hash {
-            tracing::debug!(number, %hash, "executing a block again that the chain had been set back from");
-        } else {
-            tracing::warn!(fork = branch.fork_number, from = old_head.number, to = number, "deep reorganisation");
-        }
-        let reverted = self.newest_canonical(branch.fork_number).map_err(failed)?;
-        self.switch(&branch).inspect_err(|error| self.condemn(&branch, error))?;
-        let applied = branch.blocks.iter().rev().take(MAX_EVENT_BLOCKS as usize).rev();
-        let applied: Result<Vec<_>, _> = applied.map(|hash| self.any_block(hash)).collect();
-        self.announce(Reorg { reverted, applied: applied.map_err(failed)? }, td, origin).map_err(failed)?;
+        let reorg = self.switch(hash, number)?;
+        self.announce(reorg, td, origin).map_err(|source| internal(number, hash, source))?;
         Ok(Import::Canonical)
     }
 
@@ -83,32 +79,72 @@ impl Shared {
         Ok(blocks)
     }
 
-    fn switch(&self, branch: &Branch) -> Result<(), ImportError> {
+    /// Makes a block that is stored or set aside the head. Returns what that changed; of a deep reorganisation the
+    /// newest blocks.
+    fn switch(&self, tip: B256, number: u64) -> Result<Reorg, ImportError> {
+        let failed = |source: InternalError| internal(number, tip, source);
+        for _ in 0..MAX_TRIES {
+            let branch = self.branch(tip, number).map_err(failed)?;
+            let condemn = |error: &ImportError| self.condemn(&branch, error);
+            let reorg = if branch.fork == self.storage.head().hash && !branch.blocks.is_empty() {
+                // The chain had been set back. Nothing is given up: each block becomes the head at once, so that memory
+                // stays in bounds.
+                self.replay(&branch.blocks, true).inspect_err(condemn)?;
+                Reorg { reverted: Vec::new(), applied: self.newest_of(&branch).map_err(failed)? }
+            } else if branch.fork_number < self.base_number() {
+                tracing::warn!(fork = branch.fork_number, to = number, "deep reorganisation");
+                let reverted = self.newest_canonical(branch.fork_number).map_err(failed)?;
+                self.switch_below(&branch).inspect_err(condemn)?;
+                Reorg { reverted, applied: self.newest_of(&branch).map_err(failed)? }
+            } else if let Some(reorg) = self.switch_above(&branch).inspect_err(condemn)? {
+                reorg
+            } else {
+                self.storage.wait_for_flush();
+                continue;
+            };
+            let mut side = self.side.write();
+            branch.blocks.iter().chain([&tip]).for_each(|hash| side.remove(hash));
+            return Ok(reorg);
+        }
+        Err(failed(InternalError::NoState { parent: tip }))
+    }
+
+    /// The newest blocks of a branch, oldest first, as many as an event lists.
+    fn newest_of(&self, branch: &Branch) -> Result<Vec<Arc<RecoveredBlock>>, InternalError> {
+        let newest = branch.blocks.iter().rev().take(MAX_EVENT_BLOCKS as usize).rev();
+        newest.map(|hash| self.any_block(hash)).collect()
+    }
+
+    /// Executes a branch beside the old chain, which is left only when all of it is good. `None` if a flush moved the
+    /// base past the fork meanwhile.
+    fn switch_above(&self, branch: &Branch) -> Result<Option<Reorg>, ImportError> {
+        let Branch { fork, fork_number, blocks } = branch;
+        let switched = self.replay(blocks, false).and_then(|()| {
+            let head = self.storage.set_head(blocks.last().unwrap_or(fork));
+            head.map_err(|error| internal(*fork_number, *fork, error))
+        });
+        match switched {
+            Ok(reorg) => Ok(Some(reorg)),
+            Err(error) if is_passed_by(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Undoes the old chain down to the fork and executes the branch; if that fails the old chain comes back.
+    fn switch_below(&self, branch: &Branch) -> Result<(), ImportError> {
         let Branch { fork, fork_number, blocks } = branch;
         let failed = |source: InternalError| internal(*fork_number, *fork, source);
-        if *fork == self.storage.head().hash {
-            // Nothing is given up: each block becomes the head at once, so that memory stays in bounds.
-            self.replay(blocks, true)?;
-        } else if *fork_number >= self.base_number() {
-            self.replay(blocks, false)?;
-            let tip = blocks.last().unwrap_or(fork);
-            self.storage.set_head(tip).map_err(|error| failed(error.into()))?;
-        } else {
-            // Kept before the unwinding: afterwards the numbers lead to the new chain.
-            let old = self.canonical_above(*fork_number).map_err(failed)?;
+        // Kept before the unwinding: afterwards the numbers lead to the new chain.
+        let old = self.canonical_above(*fork_number).map_err(failed)?;
+        self.rewind(*fork, *fork_number).map_err(|error| failed(error.into()))?;
+        if let Err(error) = self.replay(blocks, true) {
+            tracing::error!(%error, "the preferred chain does not execute; returning to the old one");
             self.rewind(*fork, *fork_number).map_err(|error| failed(error.into()))?;
-            if let Err(error) = self.replay(blocks, true) {
-                tracing::error!(%error, "the preferred chain does not execute; returning to the old one");
-                self.rewind(*fork, *fork_number).map_err(|error| failed(error.into()))?;
-                self.replay(&old, true)?;
-                self.storage.settle().map_err(|error| failed(error.into()))?;
-                return Err(error);
-            }
+            self.replay(&old, true)?;
             self.storage.settle().map_err(|error| failed(error.into()))?;
+            return Err(error);
         }
-        let mut side = self.side.write();
-        blocks.iter().for_each(|hash| side.remove(hash));
-        Ok(())
+        self.storage.settle().map_err(|error| failed(error.into()))
     }
 
     /// After a start: if the process died between unwinding a chain and persisting a heavier one, the chain that was
@@ -176,6 +212,7 @@ impl Shared {
             let td = td.ok_or(InternalError::Missing { hash: parent }).map_err(failed)?;
             let recovered = Recovered { td: td.saturating_add(block.header().difficulty), block };
             let executed = self.execute_here(&recovered)?;
+            fault::point(Point::ReplayBeforeBlock);
             self.storage.append(executed.0).map_err(|error| failed(error.into()))?;
             if as_head {
                 self.storage.set_head(hash).map_err(|error| failed(error.into()))?;
@@ -185,4 +222,14 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// Whether it failed because a flush was faster, and the state it started from is persisted over by now.
+fn is_passed_by(error: &ImportError) -> bool {
+    let ImportError::Internal { source, .. } = error else { return false };
+    matches!(
+        source.as_ref(),
+        InternalError::NoState { .. }
+            | InternalError::Storage(StorageError::UnknownParent { .. } | StorageError::BelowBase { .. })
+    )
 }

@@ -6,6 +6,7 @@ use crate::{
     check::Recovered,
 };
 use atoll_primitives::RecoveredBlock;
+use atoll_storage::fault::{self, Point};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -28,6 +29,7 @@ pub(crate) fn restore(shared: &Shared) -> Result<(), ChainError> {
             hash,
             source: Box::new(source),
         })?;
+        fault::point(Point::RestoreBlock);
         if last.elapsed() >= PROGRESS {
             last = Instant::now();
             tracing::info!(done = done + 1, total, number, "executing unflushed blocks");

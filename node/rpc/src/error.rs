@@ -53,8 +53,10 @@ pub enum RpcError {
     GenesisNotTraceable,
     #[error("the state of block {number} is not available")]
     StateUnavailable { number: u64 },
-    #[error("proofs of block {number} are not available; only the newest states have their tries")]
+    #[error("proofs of block {number} are not available: it is no longer canonical")]
     ProofUnavailable { number: u64 },
+    #[error("historical state of block {number} is not available: states before block {oldest} are pruned")]
+    Pruned { number: u64, oldest: u64 },
 
     #[error("{0}")]
     InvalidTransaction(String),
@@ -111,7 +113,10 @@ impl From<PoolError> for RpcError {
 
 impl From<StorageError> for RpcError {
     fn from(error: StorageError) -> Self {
-        Self::Storage(Box::new(error))
+        match error {
+            StorageError::Pruned { number, oldest } => Self::Pruned { number, oldest },
+            error => Self::Storage(Box::new(error)),
+        }
     }
 }
 

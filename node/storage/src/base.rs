@@ -89,6 +89,8 @@ pub(crate) struct Base {
     /// Number of the block a flush moves, or moved, the base to.
     target_number: AtomicU64,
     target: RwLock<Arc<SealedHeader>>,
+    /// Number of the oldest block whose state is kept, raised before the history below goes.
+    oldest_state: AtomicU64,
 }
 
 impl Base {
@@ -112,6 +114,7 @@ impl Base {
             gate: RwLock::new(Unwinds::default()),
             target_number: AtomicU64::new(base.number),
             target: RwLock::new(base),
+            oldest_state: AtomicU64::new(0),
         }
     }
 
@@ -120,6 +123,22 @@ impl Base {
         let mut current = self.target.write();
         self.target_number.store(target.number, Ordering::SeqCst);
         *current = target;
+    }
+
+    /// Number of the oldest block whose state is kept.
+    pub fn oldest_state(&self) -> u64 {
+        self.oldest_state.load(Ordering::SeqCst)
+    }
+
+    /// Announces it, before the history of older ones goes.
+    pub fn set_oldest_state(&self, number: u64) {
+        self.oldest_state.store(number, Ordering::SeqCst);
+    }
+
+    /// Whether the state after this block is kept. Asked again after history was read: it may have gone meanwhile.
+    pub fn check_kept(&self, number: u64) -> Result<(), StorageError> {
+        let oldest = self.oldest_state();
+        if number < oldest { Err(StorageError::Pruned { number, oldest }) } else { Ok(()) }
     }
 
     /// Number of the block the base stands on or is moving to.
@@ -161,7 +180,9 @@ impl Base {
         if self.target_above(stamp.anchor).is_some_and(|target| passed(&target)) {
             let start = tables::account_history_key(address, stamp.anchor + 1);
             let end = tables::account_history_key(address, u64::MAX);
-            if let Some(before) = self.before(tables::ACCOUNT_HISTORY, stamp.anchor + 1, &start, &end)? {
+            let before = self.before(tables::ACCOUNT_HISTORY, stamp.anchor + 1, &start, &end)?;
+            self.check_kept(stamp.anchor)?;
+            if let Some(before) = before {
                 return decode_account(&before);
             }
         }
@@ -181,7 +202,9 @@ impl Base {
         if self.target_above(stamp.anchor).is_some_and(|target| passed(&target)) {
             let start = tables::slot_history_key(address, slot, stamp.anchor + 1);
             let end = tables::slot_history_key(address, slot, u64::MAX);
-            if let Some(before) = self.before(tables::SLOT_HISTORY, stamp.anchor + 1, &start, &end)? {
+            let before = self.before(tables::SLOT_HISTORY, stamp.anchor + 1, &start, &end)?;
+            self.check_kept(stamp.anchor)?;
+            if let Some(before) = before {
                 return decode_value(&before);
             }
         }

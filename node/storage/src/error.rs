@@ -1,20 +1,24 @@
 //! What can go wrong with a data directory.
 
-use atoll_kv::KvError;
+use atoll_kv::{KvError, Table};
 use atoll_primitives::B256;
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
+/// What to do about damage.
+const REBUILD: &str =
+    "; stop the node, see `atoll db verify` for all that is, and make it again with `atoll db rebuild`";
+
 /// Why the chain's storage cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// The tables failed.
-    #[error("the chain's tables failed")]
+    #[error("the chain's tables failed{}", if matches!(.0, KvError::Damaged { .. }) { REBUILD } else { "" })]
     Kv(#[from] KvError),
     /// A file or directory cannot be used.
-    #[error("cannot use {path}", path = path.display())]
+    #[error("cannot use {path}{advice}", path = path.display(), advice = atoll_kv::advice(source))]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -25,6 +29,18 @@ pub enum StorageError {
     /// Another process has the data directory open.
     #[error("{dir} is in use by another process", dir = dir.display())]
     Locked {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// No table has this name.
+    #[error("`{name}` is no table of the chain")]
+    UnknownTable {
+        /// The name given.
+        name: String,
+    },
+    /// There is no chain in the data directory.
+    #[error("there is no chain in {dir}", dir = dir.display())]
+    NoChain {
         /// The data directory.
         dir: PathBuf,
     },
@@ -49,7 +65,7 @@ pub enum StorageError {
         expected: u64,
     },
     /// Something stored does not decode or contradicts something else stored.
-    #[error("the data directory is damaged: {what}")]
+    #[error("the data directory is damaged: {what}{REBUILD}")]
     Corrupt {
         /// What does not fit.
         what: String,
@@ -90,6 +106,20 @@ pub enum StorageError {
         /// The persisted block.
         base: u64,
     },
+    /// The history that the state of this block would come from was pruned.
+    #[error("historical state of block {number} is not available: states before block {oldest} are pruned")]
+    Pruned {
+        /// The block asked for.
+        number: u64,
+        /// The oldest block whose state is kept.
+        oldest: u64,
+    },
+    /// The work was not done in the time allowed.
+    #[error("not done within {} s", limit.as_secs_f32())]
+    TookTooLong {
+        /// The time allowed.
+        limit: std::time::Duration,
+    },
     /// The block the view stood on was undone by a deep reorganisation.
     #[error("the state of block {number} is gone: the chain was unwound to {to}")]
     Unwound {
@@ -129,6 +159,14 @@ pub enum StorageError {
 impl StorageError {
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
+    }
+
+    /// Names the table in which something does not decode.
+    pub(crate) fn in_table(self, table: Table) -> Self {
+        match self {
+            Self::Corrupt { what } => Self::Corrupt { what: format!("table `{}`: {what}", table.0) },
+            other => other,
+        }
     }
 
     pub(crate) fn corrupt(what: impl Into<String>) -> Self {

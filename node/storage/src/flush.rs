@@ -5,6 +5,7 @@ mod changes;
 
 use crate::{
     Storage, StorageError,
+    fault::{self, Point},
     layer::Layer,
     memory::Memory,
     open::{put_base, put_block},
@@ -69,6 +70,11 @@ impl Storage {
         self.flush_above(depth).map(|_| ())
     }
 
+    /// Waits until a flush that is under way is through: blocks it passes by are then gone from memory.
+    pub fn wait_for_flush(&self) {
+        drop(self.inner.flushing.lock());
+    }
+
     /// Persists every canonical block: for an orderly shutdown, so that nothing has to be executed again.
     ///
     /// # Errors
@@ -123,6 +129,7 @@ impl Storage {
             self.inner.base.set_target(self.base());
             return Err(err);
         }
+        fault::point(Point::FlushPlanned);
         Ok(Some(Plan { buried, dead, target, journal }))
     }
 
@@ -136,7 +143,7 @@ impl Storage {
             put_block(&mut batch, &layer.header, &layer.executed.total_difficulty, layer.position);
             batch.put(tables::CANONICAL, number.to_be_bytes(), layer.header.hash.as_slice());
             for (index, tx) in (0u32..).zip(&layer.executed.block.block.body.transactions) {
-                let row = [&number.to_be_bytes()[..], &index.to_be_bytes()].concat();
+                let row = tables::transaction_row(number, index);
                 batch.put(tables::TRANSACTIONS, tx.tx_hash().as_slice(), row);
             }
             flat.apply(number, &layer.executed.changes, &mut batch)?;
@@ -149,7 +156,13 @@ impl Storage {
         flat.put(&mut batch);
         let wiped = put_nodes(&base.kv, &trie, &mut batch)?;
         put_base(&mut batch, &plan.target, plan.journal);
-        base.kv.write(batch)?;
+        let oldest = base.oldest_state();
+        if let Some(kept) = self.forget(plan.target.number, &mut batch)? {
+            base.set_oldest_state(kept);
+        }
+        fault::point(Point::FlushBeforeCommit);
+        base.kv.write(batch).inspect_err(|_| base.set_oldest_state(oldest))?;
+        fault::point(Point::FlushAfterCommit);
         let _alone = base.close_gate();
         flat.publish();
         changes::publish_nodes(base, trie, wiped);

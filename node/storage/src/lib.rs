@@ -6,17 +6,22 @@
 
 mod base;
 mod error;
+pub mod fault;
 mod filter;
 mod flush;
 mod layer;
 mod memory;
 mod open;
+mod past;
+mod prune;
+mod rebuild;
 mod restore;
 mod segment;
 mod storage;
 mod tables;
 mod trie;
 mod unwind;
+mod verify;
 mod view;
 mod write;
 
@@ -26,7 +31,10 @@ mod tests;
 pub use atoll_kv::{Engine as DbEngine, KvError};
 pub use error::StorageError;
 pub use layer::ExecutedBlock;
+pub use rebuild::{Lost, Rebuild, Rebuilt, Scope};
 pub use storage::{Storage, StorageOptions};
+pub use tables::names as table_names;
 pub use trie::{AccountProof, NodeChanges, StorageProof, StorageTrieChanges, TrieChanges, hashed_trie_root};
+pub use verify::{Fault, Progress, Report, verify};
 pub use view::StateView;
 pub use write::Reorg;

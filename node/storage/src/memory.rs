@@ -60,6 +60,18 @@ impl Memory {
         Some(path)
     }
 
+    /// Whether a layer is `ancestor` or descends from it.
+    pub fn descends(&self, hash: B256, ancestor: &SealedHeader) -> bool {
+        let mut at = hash;
+        while at != ancestor.hash {
+            match self.layers.get(&at) {
+                Some(layer) if layer.number() > ancestor.number => at = layer.header.parent_hash,
+                _ => return false,
+            }
+        }
+        true
+    }
+
     /// Adds a layer whose parent is here.
     pub fn insert(&mut self, layer: Arc<Layer>) -> Result<(), StorageError> {
         let parent = layer.header.parent_hash;

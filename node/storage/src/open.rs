@@ -1,26 +1,26 @@
 //! Opening a data directory, and the first block of a new one.
 
+pub(crate) mod genesis;
+mod integrity;
+
 use crate::{
-    Storage, StorageError, StorageOptions,
+    DbEngine, Storage, StorageError, StorageOptions,
     base::Base,
     memory::Memory,
     restore::Journal,
-    segment::{KIND_BLOCK, Position, SEGMENT_BYTES, Segments, encode_block},
-    storage::{Caches, Inner, decode_header},
-    tables::{self, encode_account, encode_value},
-    trie::{self, NodeSource, Parent},
+    segment::{KIND_BLOCK, KIND_HEAD, Position, Reader, Scanned, Segments, decode_block},
+    storage::{Caches, Inner},
+    tables::{self, encode_value},
 };
-use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 use atoll_kv::{Batch, Kv};
-use atoll_primitives::{
-    B256, Block, BlockBody, Bytes, ChainSpec, RecoveredBlock, SealedHeader, StateChanges, StorageChanges,
-    genesis_accounts,
-};
+use atoll_primitives::{B256, ChainSpec, SealedHeader};
 use parking_lot::{Mutex, RwLock};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     path::Path,
     sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
 impl Storage {
@@ -33,26 +33,40 @@ impl Storage {
         fs::create_dir_all(dir).map_err(|source| StorageError::io(dir, source))?;
         let lock = lock(dir)?;
         // The engine holds most of what is read at random, so it gets half of the memory.
-        let kv = Kv::open(&dir.join("tables"), options.engine, &tables::ALL, options.cache_bytes / 2)?;
+        let kv = open_tables(dir, Some(options.engine), options.cache_bytes / 2)?;
         let genesis = Arc::new(spec.genesis_header());
         let segments = dir.join("segments");
         match kv.get(tables::META, tables::META_SCHEMA)? {
-            None => create(&kv, &segments, spec, &genesis)?,
+            None => create(&kv, &segments, options.segment_bytes, spec, &genesis)?,
             Some(found) => check(&kv, dir, tables::decode_u64(&found)?, &genesis)?,
         }
-        let base_hash = tables::decode_hash(&meta(&kv, tables::META_BASE)?)?;
-        let rlp = kv.get(tables::HEADERS, base_hash.as_slice())?;
-        let base = decode_header(base_hash, &rlp.ok_or_else(|| StorageError::corrupt("the base has no header"))?)?;
+        Self::assemble(kv, lock, &segments, genesis.hash, options)
+    }
+
+    /// The handle over tables that are there: reads the journal.
+    pub(crate) fn assemble(
+        kv: Kv,
+        lock: File,
+        segments: &Path,
+        genesis_hash: B256,
+        options: StorageOptions,
+    ) -> Result<Self, StorageError> {
+        let base = integrity::base(&kv, &Reader::new(segments))?;
+        let persisted = Base::new(kv.clone(), Arc::clone(&base), options.cache_bytes / 2);
+        if let Some(oldest) = kv.get(tables::META, tables::META_PRUNED)? {
+            persisted.set_oldest_state(tables::decode_u64(&oldest).map_err(|error| error.in_table(tables::META))?);
+        }
         let mut journal = Journal::default();
         let start = Position::decode(&meta(&kv, tables::META_JOURNAL)?)?;
         let segments =
-            Segments::open(&segments, start, SEGMENT_BYTES, &mut |record| journal.take_in(record, &base.hash))?;
+            Segments::open(segments, start, options.segment_bytes, &mut |record| journal.take_in(record, &base.hash))?;
         tracing::info!(base = base.number, journaled = journal.len(), engine = %options.engine, "opened the chain");
         let inner = Inner {
-            genesis_hash: genesis.hash,
+            genesis_hash,
             flush_depth: options.flush_depth,
             layer_bytes: options.layer_bytes,
-            base: Arc::new(Base::new(kv, Arc::clone(&base), options.cache_bytes / 2)),
+            prune: options.prune,
+            base: Arc::new(persisted),
             segments,
             flushing: Mutex::new(()),
             memory: RwLock::new(Memory::new(base)),
@@ -64,20 +78,38 @@ impl Storage {
     }
 }
 
+/// Opens the tables of a data directory; without an engine only if they are there, by the one they were written with.
+pub(crate) fn open_tables(dir: &Path, engine: Option<DbEngine>, cache_bytes: usize) -> Result<Kv, StorageError> {
+    let tables = dir.join("tables");
+    let engine = match engine {
+        Some(engine) => engine,
+        None => DbEngine::of(&tables)?.ok_or_else(|| StorageError::NoChain { dir: dir.to_owned() })?,
+    };
+    Ok(Kv::open(&tables, engine, &tables::ALL, cache_bytes)?)
+}
+
+/// A process that was killed a moment ago, or is just starting another program, may still hold the lock.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Keeps other processes out for as long as the file stays open, also when this one is killed.
-fn lock(dir: &Path) -> Result<File, StorageError> {
+pub(crate) fn lock(dir: &Path) -> Result<File, StorageError> {
     let path = dir.join("LOCK");
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|source| StorageError::io(&path, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StorageError::Locked { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(StorageError::io(&path, source)),
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
+            Err(TryLockError::WouldBlock) => return Err(StorageError::Locked { dir: dir.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(StorageError::io(&path, source)),
+        }
     }
 }
 
 fn meta(kv: &Kv, key: &[u8]) -> Result<Vec<u8>, StorageError> {
-    let missing = || StorageError::corrupt(format!("`{}` is missing", String::from_utf8_lossy(key)));
+    let missing =
+        || StorageError::corrupt(format!("row `{}` is missing", String::from_utf8_lossy(key))).in_table(tables::META);
     kv.get(tables::META, key)?.ok_or_else(missing)
 }
 
@@ -90,62 +122,31 @@ fn check(kv: &Kv, dir: &Path, schema: u64, genesis: &SealedHeader) -> Result<(),
     if found == genesis.hash { Ok(()) } else { Err(StorageError::WrongGenesis { found, expected: genesis.hash, dir }) }
 }
 
-/// The state before the genesis block.
-struct Nothing;
-
-impl NodeSource for Nothing {
-    fn account_node(&self, _: &Nibbles) -> Result<Option<Bytes>, StorageError> {
-        Ok(None)
-    }
-
-    fn storage_node(&self, _: &B256, _: &Nibbles) -> Result<Option<Bytes>, StorageError> {
-        Ok(None)
-    }
-}
-
 /// Writes the genesis block and its state, in one batch.
-fn create(kv: &Kv, segments: &Path, spec: &ChainSpec, genesis: &SealedHeader) -> Result<(), StorageError> {
-    let body = BlockBody { withdrawals: genesis.withdrawals_root.map(|_| Default::default()), ..Default::default() };
-    let block = Block { header: genesis.header.clone(), body };
-    let block = RecoveredBlock { hash: genesis.hash, block, senders: Vec::new() };
+fn create(
+    kv: &Kv,
+    segments: &Path,
+    segment_bytes: u64,
+    spec: &ChainSpec,
+    genesis: &SealedHeader,
+) -> Result<(), StorageError> {
     // Whatever a first start left here that died before its batch was written is overwritten by none and read by
     // none: the journal begins behind it.
-    let segments = Segments::open(segments, Position { segment: 0, offset: 0 }, SEGMENT_BYTES, &mut |_| Ok(()))?;
+    let start = Position { segment: 0, offset: 0 };
+    let segments = Segments::open(segments, start, segment_bytes, &mut |record| refuse_chain(&record))?;
     let mut tail = segments.tail();
-    let position = tail.append(KIND_BLOCK, &encode_block(&block, &genesis.difficulty, &[]))?;
+    let position = tail.append(KIND_BLOCK, &genesis::record(genesis))?;
     tail.sync()?;
+    Ok(kv.write(genesis::rows(spec, genesis, position, tail.end())?)?)
+}
 
-    let mut batch = Batch::new();
-    let mut changes = StateChanges::default();
-    for (address, account, code, slots) in genesis_accounts(&spec.genesis) {
-        batch.put(tables::ACCOUNTS, address.as_slice(), encode_account(Some(&account)));
-        for (slot, value) in &slots {
-            batch.put(tables::SLOTS, tables::slot_key(&address, slot), encode_value(value));
-        }
-        if let Some(code) = code {
-            batch.put(tables::CODE, account.code_hash.as_slice(), code.as_ref());
-        }
-        changes.accounts.insert(address, Some(account));
-        changes.storage.insert(address, StorageChanges { wiped: false, slots: slots.into_iter().collect() });
+/// Segments that hold more than a genesis block belong to tables that are gone: a new chain may not begin over them.
+fn refuse_chain(record: &Scanned) -> Result<(), StorageError> {
+    let first = record.kind == KIND_BLOCK && decode_block(&record.payload)?.number() == 0;
+    if first || !matches!(record.kind, KIND_BLOCK | KIND_HEAD) {
+        return Ok(());
     }
-    let (root, trie) = trie::state_root(&Nothing, EMPTY_ROOT_HASH, &changes, Parent::Passes)?;
-    if root != genesis.state_root {
-        return Err(StorageError::corrupt(format!("genesis state root {root}, not {}", genesis.state_root)));
-    }
-    for (path, node) in trie.account_nodes {
-        batch.put(tables::ACCOUNT_TRIE, tables::path_key(&path), node.unwrap_or_default());
-    }
-    for (account, storage) in trie.storage {
-        for (path, node) in storage.nodes {
-            batch.put(tables::STORAGE_TRIE, tables::storage_node_key(&account, &path), node.unwrap_or_default());
-        }
-    }
-    put_block(&mut batch, genesis, &genesis.difficulty, position);
-    batch.put(tables::CANONICAL, genesis.number.to_be_bytes(), genesis.hash.as_slice());
-    batch.put(tables::META, tables::META_SCHEMA, tables::SCHEMA.to_be_bytes());
-    batch.put(tables::META, tables::META_GENESIS, genesis.hash.as_slice());
-    put_base(&mut batch, genesis, tail.end());
-    Ok(kv.write(batch)?)
+    Err(StorageError::corrupt("there are blocks in the segments, and no tables over them"))
 }
 
 /// The rows by which a block is found by its hash.

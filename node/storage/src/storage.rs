@@ -29,11 +29,22 @@ pub struct StorageOptions {
     pub flush_depth: u64,
     /// Memory for those blocks, in bytes: beyond it fewer stay, never fewer than 8.
     pub layer_bytes: usize,
+    /// How many blocks below the persisted one keep their state readable; `None` for all.
+    pub prune: Option<u64>,
+    /// A new segment file starts once one has reached this many bytes.
+    pub segment_bytes: u64,
 }
 
 impl Default for StorageOptions {
     fn default() -> Self {
-        Self { engine: DbEngine::default(), cache_bytes: 256 << 20, flush_depth: 64, layer_bytes: 96 << 20 }
+        Self {
+            engine: DbEngine::default(),
+            cache_bytes: 256 << 20,
+            flush_depth: 64,
+            layer_bytes: 96 << 20,
+            prune: None,
+            segment_bytes: 64 << 20,
+        }
     }
 }
 
@@ -50,6 +61,7 @@ pub(crate) struct Inner {
     pub genesis_hash: B256,
     pub flush_depth: u64,
     pub layer_bytes: usize,
+    pub prune: Option<u64>,
     pub base: Arc<Base>,
     pub segments: Segments,
     // Locks are taken in this order: `flushing`, the segments' tail, the base's gate, `memory`.
@@ -268,7 +280,7 @@ impl Storage {
     /// The state after any canonical block, or after a side block that is still in memory.
     ///
     /// # Errors
-    /// The tables' failure to read.
+    /// [`StorageError::Pruned`], the tables' failure to read.
     pub fn state_at(&self, hash: &B256) -> Result<Option<StateView>, StorageError> {
         {
             let memory = self.inner.memory.read();
@@ -282,6 +294,7 @@ impl Storage {
         if self.canonical_hash(header.number)? != Some(*hash) {
             return Ok(None);
         }
+        self.inner.base.check_kept(header.number)?;
         let stamp = Stamp { anchor: header.number, epoch };
         let (base, filter) = (Arc::clone(&self.inner.base), Arc::new(Filter::empty()));
         Ok(Some(StateView { base, layers: Arc::new([]), filter, header, stamp }))

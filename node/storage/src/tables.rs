@@ -59,6 +59,28 @@ pub(crate) const ALL: [Table; 15] = [
     META,
 ];
 
+/// The names of all tables.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|table| table.0)
+}
+
+/// What a table can be made again from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The records of the segments alone.
+    Segments,
+    /// Executing the chain.
+    Execution,
+}
+
+/// What a table can be made again from; a table not named here is written by the flush of executed blocks.
+pub(crate) fn origin(table: Table) -> Origin {
+    match table {
+        HEADERS | NUMBERS | CANONICAL | TOTAL_DIFFICULTY | LOCATIONS | TRANSACTIONS => Origin::Segments,
+        _ => Origin::Execution,
+    }
+}
+
 /// In [`META`]: layout version.
 pub(crate) const META_SCHEMA: &[u8] = b"schema";
 /// In [`META`]: hash of the genesis block.
@@ -67,8 +89,18 @@ pub(crate) const META_GENESIS: &[u8] = b"genesis";
 pub(crate) const META_BASE: &[u8] = b"base";
 /// In [`META`]: where in the segments the first record stands that the tables do not hold.
 pub(crate) const META_JOURNAL: &[u8] = b"journal";
+/// In [`META`]: number of the oldest block whose state is kept; absent while all are.
+pub(crate) const META_PRUNED: &[u8] = b"pruned";
 /// In [`META`]: hash of the head that an unwind left, until the chain that follows it is persisted.
 pub(crate) const META_LEFT_HEAD: &[u8] = b"left_head";
+
+/// Value in [`TRANSACTIONS`].
+pub(crate) fn transaction_row(number: u64, index: u32) -> [u8; 12] {
+    let mut row = [0; 12];
+    row[..8].copy_from_slice(&number.to_be_bytes());
+    row[8..].copy_from_slice(&index.to_be_bytes());
+    row
+}
 
 pub(crate) fn slot_key(address: &Address, slot: &U256) -> [u8; 52] {
     let mut key = [0; 52];
@@ -162,6 +194,11 @@ impl History {
     /// The last of its blocks.
     pub fn last(&self) -> Option<u64> {
         self.0.last().map(|(block, _)| *block)
+    }
+
+    /// Its blocks.
+    pub fn blocks(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().map(|(block, _)| *block)
     }
 
     /// The value before the first of its blocks from `block` on.

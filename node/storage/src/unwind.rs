@@ -3,6 +3,7 @@
 
 use crate::{
     Storage, StorageError,
+    fault::{self, Point},
     flush::{Flat, put_nodes},
     layer::Layer,
     memory::Memory,
@@ -21,7 +22,8 @@ impl Storage {
     /// The same batch notes the head that was left, for [`Storage::left_head`].
     ///
     /// # Errors
-    /// [`StorageError::UnknownBlock`] if `to` is not canonical, [`StorageError::UnwindMismatch`] if the state does
+    /// [`StorageError::UnknownBlock`] if `to` is not canonical, [`StorageError::Pruned`] if its state is not kept,
+    /// [`StorageError::UnwindMismatch`] if the state does
     /// not come out as its header says, the tables' failure; nothing has changed then.
     pub fn unwind(&self, to: &B256) -> Result<(), StorageError> {
         let _moving = self.inner.flushing.lock();
@@ -34,6 +36,7 @@ impl Storage {
         if number >= base.number {
             return self.set_head(to).map(|_| ());
         }
+        self.inner.base.check_kept(number)?;
         let target = self.sealed_header(to)?.ok_or_else(unknown)?;
         self.unwind_base(&base, target)
     }
@@ -54,6 +57,7 @@ impl Storage {
     /// As for [`Storage::flush`].
     pub fn settle(&self) -> Result<(), StorageError> {
         self.flush_all()?;
+        fault::point(Point::SettleBeforeForget);
         let mut batch = Batch::new();
         batch.delete(tables::META, tables::META_LEFT_HEAD);
         Ok(self.inner.base.kv.write(batch)?)
@@ -92,7 +96,9 @@ impl Storage {
             batch.put(tables::META, tables::META_LEFT_HEAD, memory.head.hash.as_slice());
         }
         put_base(&mut batch, &target, tail.end());
+        fault::point(Point::UnwindBeforeCommit);
         self.inner.base.kv.write(batch)?;
+        fault::point(Point::UnwindAfterCommit);
         self.inner.base.clear_caches();
         self.inner.base.set_target(Arc::clone(&target));
         gate.push(target.number);

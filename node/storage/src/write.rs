@@ -2,6 +2,7 @@
 
 use crate::{
     ExecutedBlock, Storage, StorageError,
+    fault::{self, Point},
     layer::Layer,
     segment::{KIND_BLOCK, KIND_HEAD, MAX_RECORD_BYTES, encode_block},
 };
@@ -32,30 +33,40 @@ impl Storage {
     /// segment file's failure to be written.
     pub fn append(&self, executed: ExecutedBlock) -> Result<(), StorageError> {
         let hash = executed.block.hash;
-        let parent = executed.block.header().parent_hash;
-        {
-            let memory = self.inner.memory.read();
-            if memory.layers.contains_key(&hash) || memory.base.hash == hash {
-                return Ok(());
-            }
-            // Checked before anything is written: the journal holds connected blocks only.
-            if !memory.layers.contains_key(&parent) && memory.base.hash != parent {
-                return Err(StorageError::UnknownParent { hash, parent });
-            }
-            let limit = self.inner.flush_depth.saturating_add(SPARE_LAYERS);
-            if memory.layers.len() as u64 >= limit {
-                return Err(StorageError::LayersFull { limit });
-            }
-        }
         let payload = encode_block(&executed.block, &executed.total_difficulty, &executed.receipts);
         if payload.len() >= MAX_RECORD_BYTES {
             return Err(StorageError::RecordTooLarge { hash, bytes: payload.len(), limit: MAX_RECORD_BYTES });
         }
         // The tail is held until the layer is in: a flush computes from both where the journal begins.
         let mut tail = self.inner.segments.tail();
+        if !self.takes(&hash, executed.block.header().parent_hash)? {
+            return Ok(());
+        }
         let position = tail.append(KIND_BLOCK, &payload)?;
         self.inner.memory.write().insert(Arc::new(Layer::new(executed, position)))?;
-        tail.sync_if_due()
+        tail.sync_if_due();
+        Ok(())
+    }
+
+    /// Whether a block is to be added; `false` if it is there. Asked before anything is written: the journal holds
+    /// connected blocks only.
+    fn takes(&self, hash: &B256, parent: B256) -> Result<bool, StorageError> {
+        let memory = self.inner.memory.read();
+        if memory.layers.contains_key(hash) || memory.base.hash == *hash {
+            return Ok(false);
+        }
+        let connected = memory.layers.contains_key(&parent) || memory.base.hash == parent;
+        // A flush under way drops what does not descend from its target when it is through, and has noted already
+        // which blocks those are.
+        let target = self.inner.base.target_above(memory.base.number);
+        if !connected || target.is_some_and(|target| !memory.descends(parent, &target)) {
+            return Err(StorageError::UnknownParent { hash: *hash, parent });
+        }
+        let limit = self.inner.flush_depth.saturating_add(SPARE_LAYERS);
+        if memory.layers.len() as u64 >= limit {
+            return Err(StorageError::LayersFull { limit });
+        }
+        Ok(true)
     }
 
     /// Makes an added block, or the base, the head. When this returns the choice survives the death of the process.
@@ -71,10 +82,17 @@ impl Storage {
         if switch.fork < base {
             return Err(StorageError::BelowBase { hash: *hash, base });
         }
+        let is_reorg = !switch.leave.is_empty();
+        if is_reorg {
+            fault::point(Point::ReorgBeforeHead);
+        }
         tail.append(KIND_HEAD, hash.as_slice())?;
+        if is_reorg {
+            fault::point(Point::ReorgAfterHead);
+        }
         memory.apply(&switch);
         drop(memory);
-        tail.sync_if_due()?;
+        tail.sync_if_due();
         let blocks = |layers: &[Arc<Layer>]| layers.iter().map(|layer| Arc::clone(&layer.executed.block)).collect();
         Ok(Reorg { reverted: blocks(&switch.leave), applied: blocks(&switch.enter) })
     }

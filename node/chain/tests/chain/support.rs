@@ -2,7 +2,7 @@
 
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
-use atoll_chain::{Chain, ChainEvent, ChainOptions, HeadChange, Import, Origin};
+use atoll_chain::{Chain, ChainError, ChainEvent, ChainOptions, HeadChange, Import, Origin};
 use atoll_consensus::{Engine, Sealer, SealerInput, SealerOutput, engine};
 use atoll_executor::{BlockBuilder, StateDb};
 use atoll_primitives::{
@@ -11,7 +11,7 @@ use atoll_primitives::{
     eips::eip4895::Withdrawals,
     primitives::TxKind,
 };
-use atoll_storage::{DbEngine, Storage, StorageOptions};
+use atoll_storage::{Storage, StorageOptions};
 use serde_json::json;
 use std::{
     path::Path,
@@ -32,6 +32,11 @@ pub fn key(index: usize) -> PrivateKeySigner {
 
 /// Prague from the start; two rich accounts.
 pub fn spec() -> Arc<ChainSpec> {
+    spec_with(json!({}))
+}
+
+/// The same with these accounts too.
+pub fn spec_with(more: serde_json::Value) -> Arc<ChainSpec> {
     let mut config = json!({
         "chainId": CHAIN_ID, "ethash": { "datasetSize": 65536, "fixeddifficulty": 16 },
         "shanghaiTime": 0, "cancunTime": 0, "pragueTime": 0,
@@ -51,6 +56,9 @@ pub fn spec() -> Arc<ChainSpec> {
     ] {
         alloc[system] = json!({ "balance": "0x0", "nonce": "0x1", "code": "0x00" });
     }
+    for (address, account) in more.as_object().unwrap() {
+        alloc[address] = account.clone();
+    }
     let genesis = json!({
         "config": config, "difficulty": "0x10", "gasLimit": "0x1c9c380", "timestamp": "0x5", "alloc": alloc,
     });
@@ -58,10 +66,13 @@ pub fn spec() -> Arc<ChainSpec> {
 }
 
 pub fn open(dir: &Path, spec: &Arc<ChainSpec>, flush_depth: u64) -> Chain {
-    let options =
-        StorageOptions { engine: DbEngine::Redb, cache_bytes: 8 << 20, flush_depth, ..StorageOptions::default() };
-    let storage = Storage::open(dir, spec, options).unwrap();
-    Chain::open(spec.clone(), storage, engine(spec.clone()).unwrap(), ChainOptions::default()).unwrap()
+    let options = StorageOptions { cache_bytes: 8 << 20, flush_depth, ..StorageOptions::default() };
+    open_with(dir, spec, options).unwrap()
+}
+
+pub fn open_with(dir: &Path, spec: &Arc<ChainSpec>, options: StorageOptions) -> Result<Chain, ChainError> {
+    let storage = Storage::open(dir, spec, options)?;
+    Chain::open(spec.clone(), storage, engine(spec.clone()).unwrap(), ChainOptions::default())
 }
 
 /// A node with a data directory of its own.
@@ -79,7 +90,11 @@ impl Node {
     }
 
     pub fn with_depth(mark: u8, flush_depth: u64) -> Self {
-        let (dir, spec) = (TempDir::new().unwrap(), spec());
+        Self::with_spec(mark, flush_depth, spec())
+    }
+
+    pub fn with_spec(mark: u8, flush_depth: u64, spec: Arc<ChainSpec>) -> Self {
+        let dir = TempDir::new().unwrap();
         let chain = open(dir.path(), &spec, flush_depth);
         Self { dir, spec, chain, mark }
     }
@@ -209,14 +224,20 @@ impl Node {
 
 /// One wei to `RECEIVER`.
 pub fn transfer(sender: usize, nonce: u64) -> Transaction {
+    call(sender, nonce, RECEIVER, Bytes::new())
+}
+
+/// One wei and some input to any account.
+pub fn call(sender: usize, nonce: u64, to: Address, input: Bytes) -> Transaction {
     let tx = TxEip1559 {
         chain_id: CHAIN_ID,
         nonce,
-        gas_limit: 21_000,
+        gas_limit: if input.is_empty() { 21_000 } else { 100_000 },
         max_fee_per_gas: 100_000_000_000,
         max_priority_fee_per_gas: 1_000_000_000,
-        to: TxKind::Call(RECEIVER),
+        to: TxKind::Call(to),
         value: U256::from(1),
+        input,
         ..TxEip1559::default()
     };
     let signature = key(sender).sign_hash_sync(&tx.signature_hash()).unwrap();

@@ -65,10 +65,13 @@ impl Node {
         }
         let state = self.state(block)?;
         let slots: Vec<U256> = keys.iter().map(|key| key.as_b256().into()).collect();
-        let proof = state.view.proof(&address, &slots).map_err(|error| match error {
-            StorageError::TrieUnavailable { .. } => RpcError::ProofUnavailable { number: state.header.number },
+        let (number, limit) = (state.header.number, self.config.call_timeout);
+        let proof = self.storage().proof_at(&state.view.block_hash(), &address, &slots, limit);
+        let proof = proof.map_err(|error| match error {
+            StorageError::TookTooLong { limit } => RpcError::Timeout { after: limit },
             error => error.into(),
         })?;
+        let proof = proof.ok_or(RpcError::ProofUnavailable { number })?;
         let account = proof.account.unwrap_or_default();
         let storage = keys.into_iter().zip(proof.storage);
         Ok(EIP1186AccountProofResponse {

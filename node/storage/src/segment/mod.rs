@@ -8,20 +8,23 @@ mod record;
 mod scan;
 
 pub(crate) use record::{KIND_BLOCK, KIND_HEAD, decode_block, decode_receipts, encode_block};
+pub(crate) use scan::{Walked, walk};
 
-use crate::StorageError;
+use crate::{
+    StorageError,
+    fault::{self, Point},
+};
 use parking_lot::{Mutex, MutexGuard};
 use quick_cache::sync::Cache;
 use std::{
     fs::{self, File, OpenOptions},
+    io::ErrorKind,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-/// A new segment starts once one has reached this many bytes.
-pub(crate) const SEGMENT_BYTES: u64 = 64 << 20;
 /// No record is longer: a length beyond it is damage. Blocks are bounded by gas far below it.
 pub(crate) const MAX_RECORD_BYTES: usize = 512 << 20;
 /// Bytes before the kind: length and checksum.
@@ -60,8 +63,13 @@ pub(crate) struct Scanned {
 
 /// The segments of one data directory.
 pub(crate) struct Segments {
-    dir: PathBuf,
+    reader: Reader,
     tail: Mutex<Tail>,
+}
+
+/// Reads single records.
+pub(crate) struct Reader {
+    dir: PathBuf,
     open: Cache<u32, Arc<File>>,
 }
 
@@ -78,7 +86,7 @@ pub(crate) struct Tail {
 impl Segments {
     /// Opens the segments in `dir` and hands every sound record from `journal` on to `visit`.
     ///
-    /// `segment_bytes` is the size at which a segment is full, [`SEGMENT_BYTES`] outside of tests.
+    /// `segment_bytes` is the size at which a segment is full.
     /// A torn last record is cut off with a warning. After damage within an older segment, its rest is skipped.
     pub fn open(
         dir: &Path,
@@ -91,7 +99,7 @@ impl Segments {
         let file = open_segment(dir, end.segment)?;
         let tail =
             Tail { dir: dir.to_owned(), file, end, segment_bytes, synced_to: end.offset, synced_at: Instant::now() };
-        Ok(Self { dir: dir.to_owned(), tail: Mutex::new(tail), open: Cache::new(OPEN_SEGMENTS) })
+        Ok(Self { reader: Reader::new(dir), tail: Mutex::new(tail) })
     }
 
     /// The right to append.
@@ -101,9 +109,29 @@ impl Segments {
 
     /// The payload of a record and its kind.
     pub fn read(&self, position: Position) -> Result<(u8, Vec<u8>), StorageError> {
+        self.reader.read(position)
+    }
+}
+
+impl Reader {
+    /// Over the segments in `dir`.
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), open: Cache::new(OPEN_SEGMENTS) }
+    }
+
+    /// Where the segments lie.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The payload of a record and its kind.
+    pub fn read(&self, position: Position) -> Result<(u8, Vec<u8>), StorageError> {
         let file = self.open.get_or_insert_with(&position.segment, || {
             let path = segment_path(&self.dir, position.segment);
-            File::open(&path).map(Arc::new).map_err(|source| StorageError::io(&path, source))
+            File::open(&path).map(Arc::new).map_err(|source| match source.kind() {
+                ErrorKind::NotFound => StorageError::corrupt(format!("segment {} is missing", position.segment)),
+                _ => StorageError::io(&path, source),
+            })
         })?;
         let len = file.metadata().map_err(|source| StorageError::io(&self.dir, source))?.len();
         let damaged = || {
@@ -137,11 +165,20 @@ impl Tail {
         record.extend_from_slice(&hasher.finalize().to_le_bytes());
         record.push(kind);
         record.extend_from_slice(payload);
-        // At a fixed offset: what a failed write left behind is overwritten by the next.
-        let written = self.file.write_all_at(&record, self.end.offset);
-        written.map_err(|source| StorageError::io(&segment_path(&self.dir, self.end.segment), source))?;
+        fault::point(Point::SegmentBeforeRecord);
+        if fault::due(Point::SegmentHalfRecord) {
+            let _ = self.file.write_all_at(&record[..record.len() / 2], self.end.offset);
+            fault::die(Point::SegmentHalfRecord);
+        }
+        // At a fixed offset: what a failed write left behind is overwritten by the next. Where cutting it off fails as
+        // well, the checksum tells it from a record.
+        if let Err(source) = self.file.write_all_at(&record, self.end.offset) {
+            let _ = self.file.set_len(self.end.offset);
+            return Err(StorageError::io(&segment_path(&self.dir, self.end.segment), source));
+        }
         let position = self.end;
         self.end.offset += record.len() as u64;
+        fault::point(Point::SegmentAfterRecord);
         Ok(position)
     }
 
@@ -156,9 +193,16 @@ impl Tail {
         Ok(())
     }
 
-    /// The same, at most once in [`SYNC_INTERVAL`].
-    pub fn sync_if_due(&mut self) -> Result<(), StorageError> {
-        if self.synced_at.elapsed() >= SYNC_INTERVAL { self.sync() } else { Ok(()) }
+    /// The same, at most once in [`SYNC_INTERVAL`]. What was written stands, and survives the process, whether or not
+    /// the disk takes it now: a failure is logged, and the flush, which syncs first, is where it counts.
+    pub fn sync_if_due(&mut self) {
+        if self.synced_at.elapsed() < SYNC_INTERVAL {
+            return;
+        }
+        if let Err(error) = self.sync() {
+            self.synced_at = Instant::now();
+            tracing::error!(error = &error as &dyn std::error::Error, "blocks could not be put onto the disk yet");
+        }
     }
 
     fn rotate(&mut self) -> Result<(), StorageError> {
@@ -166,11 +210,18 @@ impl Tail {
         let end = Position { segment: self.end.segment + 1, offset: 0 };
         self.file = open_segment(&self.dir, end.segment)?;
         (self.end, self.synced_to) = (end, 0);
+        fault::point(Point::SegmentRotated);
         Ok(())
     }
 }
 
-fn segment_path(dir: &Path, segment: u32) -> PathBuf {
+/// Bytes of a record with this payload.
+pub(crate) fn record_bytes(payload: &[u8]) -> u64 {
+    (HEAD_BYTES + 1 + payload.len()) as u64
+}
+
+/// The file of a segment.
+pub(crate) fn segment_path(dir: &Path, segment: u32) -> PathBuf {
     dir.join(format!("{segment:08}.seg"))
 }
 

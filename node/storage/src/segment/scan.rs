@@ -1,6 +1,6 @@
 //! Reading segments record by record after a restart, up to where a crash or damage ended them.
 
-use super::{HEAD_BYTES, MAX_RECORD_BYTES, Position, Scanned, segment_path};
+use super::{HEAD_BYTES, MAX_RECORD_BYTES, Position, Scanned, record_bytes, segment_path};
 use crate::StorageError;
 use std::{
     fs::{self, File, OpenOptions},
@@ -36,31 +36,33 @@ pub(super) fn read_record(file: &File, offset: u64, len: u64) -> io::Result<Opti
     Ok(Some((kind, body)))
 }
 
-/// Visits the records from `journal` on and returns where the next one is to be written.
+/// Visits the records from `journal` on and returns where the next one is to be written: never below `journal`, since
+/// the tables know what was written there once.
 pub(super) fn scan(
     dir: &Path,
     journal: Position,
     visit: &mut dyn FnMut(Scanned) -> Result<(), StorageError>,
 ) -> Result<Position, StorageError> {
     let segments = list(dir)?;
-    let last = segments.last().copied().unwrap_or(journal.segment).max(journal.segment);
-    let mut end = Position { segment: last, offset: 0 };
+    let last = segments.last().copied().unwrap_or(journal.segment);
+    // Unless the last segment turns out to reach up to the journal, a new one begins.
+    let mut end = Position { segment: last.max(journal.segment) + 1, offset: 0 };
+    if journal.offset == 0 && segments.last() < Some(&journal.segment) {
+        end = journal;
+    }
     for segment in segments.into_iter().filter(|segment| *segment >= journal.segment) {
         let path = segment_path(dir, segment);
         let file = OpenOptions::new().read(true).write(segment == last).open(&path).map_err(|err| io(&path, err))?;
         let len = file.metadata().map_err(|err| io(&path, err))?.len();
         let mut offset = if segment == journal.segment { journal.offset } else { 0 };
         if offset > len {
-            tracing::warn!(
-                segment,
-                bytes = offset - len,
-                "segment is shorter than the tables say: old blocks are lost"
-            );
-            offset = len;
+            let bytes = offset - len;
+            tracing::warn!(segment, bytes, "segment is shorter than the tables say; going on in a new one");
+            continue;
         }
         while offset < len {
             let Some((kind, payload)) = read_record(&file, offset, len).map_err(|err| io(&path, err))? else { break };
-            let bytes = (HEAD_BYTES + 1 + payload.len()) as u64;
+            let bytes = record_bytes(&payload);
             visit(Scanned { kind, payload, position: Position { segment, offset } })?;
             offset += bytes;
         }
@@ -71,7 +73,7 @@ pub(super) fn scan(
             tracing::warn!(segment, offset, bytes = len - offset, "segment is damaged: skipping its rest");
         }
         if segment == last {
-            end.offset = offset;
+            end = Position { segment, offset };
         }
     }
     Ok(end)
@@ -87,4 +89,47 @@ fn list(dir: &Path) -> Result<Vec<u32>, StorageError> {
     }
     segments.sort_unstable();
     Ok(segments)
+}
+
+/// What [`walk`] comes by.
+pub(crate) enum Walked {
+    /// A sound record.
+    Record(Scanned),
+    /// No sound record stands here; the rest of the segment is passed over.
+    Damage {
+        /// Where.
+        position: Position,
+        /// Bytes from there to the end of the segment.
+        bytes: u64,
+    },
+    /// A segment between others is not there.
+    Missing {
+        /// Its number.
+        segment: u32,
+    },
+}
+
+/// Visits every record of every segment, and what is damaged. Changes nothing.
+pub(crate) fn walk(dir: &Path, visit: &mut dyn FnMut(Walked) -> Result<(), StorageError>) -> Result<(), StorageError> {
+    let mut next = 0;
+    for segment in list(dir)? {
+        for segment in next..segment {
+            visit(Walked::Missing { segment })?;
+        }
+        next = segment + 1;
+        let path = segment_path(dir, segment);
+        let file = File::open(&path).map_err(|err| io(&path, err))?;
+        let len = file.metadata().map_err(|err| io(&path, err))?.len();
+        let mut offset = 0;
+        while offset < len {
+            let position = Position { segment, offset };
+            let Some((kind, payload)) = read_record(&file, offset, len).map_err(|err| io(&path, err))? else {
+                visit(Walked::Damage { position, bytes: len - offset })?;
+                break;
+            };
+            offset += record_bytes(&payload);
+            visit(Walked::Record(Scanned { kind, payload, position }))?;
+        }
+    }
+    Ok(())
 }

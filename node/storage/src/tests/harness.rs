@@ -150,12 +150,8 @@ pub fn open(dir: &Path, engine: DbEngine) -> Storage {
 }
 
 pub fn open_with(dir: &Path, engine: DbEngine, flush_depth: u64) -> Storage {
-    Storage::open(
-        dir,
-        &spec(),
-        StorageOptions { engine, cache_bytes: 1 << 20, flush_depth, ..StorageOptions::default() },
-    )
-    .unwrap()
+    let options = StorageOptions { engine, cache_bytes: 1 << 20, flush_depth, ..StorageOptions::default() };
+    Storage::open(dir, &spec(), options).unwrap()
 }
 
 /// Every block ever made: its changes, and the state after it.

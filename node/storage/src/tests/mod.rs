@@ -4,6 +4,7 @@
 mod crash;
 mod directory;
 mod harness;
+mod past;
 mod random;
 mod views;
 

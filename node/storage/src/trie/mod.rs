@@ -9,6 +9,7 @@ mod tree;
 mod warm;
 
 pub use changes::{NodeChanges, StorageTrieChanges, TrieChanges};
+pub(crate) use node::{Link, Node};
 pub(crate) use proof::prove;
 pub use proof::{AccountProof, StorageProof};
 pub(crate) use root::{Parent, state_root};

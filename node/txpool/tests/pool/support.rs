@@ -53,12 +53,7 @@ impl World {
         });
         let spec = Arc::new(ChainSpec::from_json(&genesis.to_string()).unwrap());
         let dir = TempDir::new().unwrap();
-        let options = StorageOptions {
-            engine: DbEngine::Redb,
-            cache_bytes: 8 << 20,
-            flush_depth: 64,
-            ..StorageOptions::default()
-        };
+        let options = StorageOptions { engine: DbEngine::Redb, cache_bytes: 8 << 20, ..StorageOptions::default() };
         let storage = Storage::open(dir.path(), &spec, options).unwrap();
         Self { _dir: dir, spec, storage }
     }

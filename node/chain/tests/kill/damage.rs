@@ -1,0 +1,351 @@
+//! Damaged tables and segments: opening or `verify` names what is damaged, `rebuild` makes it again, and the chain goes
+//! on.
+
+use super::{
+    check::{Announced, check},
+    child::{options, text},
+    copy_dir,
+    script::{self, Script},
+    temporary,
+};
+use crate::support::open_with;
+use atoll_chain::{Chain, ChainError, Origin, rebuild};
+use atoll_consensus::engine;
+use atoll_kv::{Batch, Kv, Table};
+use atoll_primitives::B256;
+use atoll_storage::{DbEngine, Rebuilt, Report, Scope, table_names, verify};
+use rand::{SeedableRng, rngs::StdRng};
+use std::{
+    fs::{self, OpenOptions},
+    ops::Bound,
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+const ENGINES: [DbEngine; 2] = [DbEngine::Redb, DbEngine::Sled];
+
+/// A chain with side blocks and reorganisations, closed; copies of it are damaged.
+struct Sample {
+    home: TempDir,
+    script: Script,
+    engine: DbEngine,
+    head: B256,
+}
+
+impl Sample {
+    fn new(engine: DbEngine) -> Self {
+        let script = Script::generate(7, 120);
+        let home = temporary();
+        let chain = open(home.path(), engine).unwrap();
+        feed(&chain, &script);
+        chain.shutdown().unwrap();
+        let head = chain.head().hash;
+        Self { home, script, engine, head }
+    }
+
+    fn copy(&self) -> TempDir {
+        let copy = temporary();
+        copy_dir(self.home.path(), copy.path());
+        copy
+    }
+
+    /// After a rebuild: nothing is wrong, and everything is served as before.
+    fn assert_whole(&self, dir: &Path) {
+        assert_sound(dir);
+        let announced = Announced { last: Some(self.head), heads: [self.head].into() };
+        check(dir, &self.script, self.engine, &announced, &mut StdRng::seed_from_u64(1));
+    }
+}
+
+fn open(dir: &Path, engine: DbEngine) -> Result<Chain, ChainError> {
+    open_with(dir, &script::spec(), options(engine))
+}
+
+fn feed(chain: &Chain, script: &Script) {
+    for block in &script.blocks {
+        chain.import(block.clone(), Origin::Peer).unwrap();
+    }
+}
+
+fn verified(dir: &Path) -> Report {
+    verify(dir, &script::spec(), 1 << 20, &mut |_| ()).unwrap()
+}
+
+fn assert_sound(dir: &Path) {
+    let report = verified(dir);
+    assert!(report.is_sound(), "{:#?}", report.faults);
+}
+
+fn rebuilt(dir: &Path, scope: Scope) -> Rebuilt {
+    let spec = script::spec();
+    let engine = engine(spec.clone()).unwrap();
+    rebuild(spec, engine, dir, options(DbEngine::Redb), scope, &mut |_| ()).unwrap()
+}
+
+/// Opening is refused, with this in the message, and with the way out of it.
+fn assert_refused(dir: &Path, engine: DbEngine, part: &str) {
+    let Err(error) = open(dir, engine) else { panic!("opened in spite of damage in {part}") };
+    let text = text(&error);
+    assert!(text.contains(part) && text.contains("atoll db rebuild"), "{text}");
+}
+
+/// Changes the rows of a closed store.
+fn edit(dir: &Path, engine: DbEngine, change: impl FnOnce(&Kv) -> Batch) {
+    let tables: Vec<Table> = table_names().map(Table).collect();
+    let kv = Kv::open(&dir.join("tables"), engine, &tables, 1 << 20).unwrap();
+    kv.write(change(&kv)).unwrap();
+}
+
+fn rows(kv: &Kv, table: Table) -> Vec<(Vec<u8>, Vec<u8>)> {
+    kv.range(table, Bound::Unbounded, Bound::Unbounded, false, usize::MAX).unwrap()
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Changed,
+    Gone,
+    LeftOver,
+}
+
+/// Damages a row in the middle of a table.
+fn damage(kv: &Kv, table: Table, damage: Damage) -> Batch {
+    let rows = rows(kv, table);
+    assert!(!rows.is_empty(), "{} has no rows", table.0);
+    let (mut key, mut value) = rows[rows.len() / 2].clone();
+    let mut batch = Batch::new();
+    match damage {
+        Damage::Gone => batch.delete(table, key),
+        Damage::Changed => {
+            match value.last_mut() {
+                Some(byte) => *byte ^= 1,
+                None => value.push(1),
+            }
+            batch.put(table, key, value);
+        }
+        Damage::LeftOver => {
+            let last = key.len() - 1;
+            let taken = |key: &[u8]| rows.iter().any(|(other, _)| other == key);
+            let byte = (0..=255).rev().find(|byte| {
+                key[last] = *byte;
+                !taken(&key)
+            });
+            assert!(byte.is_some());
+            batch.put(table, key, value);
+        }
+    }
+    batch
+}
+
+/// Tables whose rows are looked at by `verify`; the history has tests of its own.
+fn tables() -> Vec<Table> {
+    let apart = ["meta"];
+    table_names().filter(|name| !apart.contains(name)).map(Table).collect()
+}
+
+fn every_damage_is_named_and_mended(engine: DbEngine, kinds: &[Damage]) {
+    let sample = Sample::new(engine);
+    assert_sound(sample.home.path());
+    for table in tables() {
+        for kind in kinds {
+            let copy = sample.copy();
+            edit(copy.path(), engine, |kv| damage(kv, table, *kind));
+            let report = verified(copy.path());
+            assert!(report.counts.contains_key(table.0), "{kind:?} in {}: {:#?}", table.0, report.faults);
+            let scope = Scope::of(report.counts.keys().copied()).unwrap();
+            let result = rebuilt(copy.path(), scope);
+            assert_eq!(result.hash, sample.head, "{kind:?} in {}", table.0);
+            assert!(result.kept.join("tables").is_dir(), "the damaged tables are kept");
+            sample.assert_whole(copy.path());
+        }
+    }
+}
+
+#[test]
+fn every_table_of_redb_is_checked_and_made_again() {
+    every_damage_is_named_and_mended(DbEngine::Redb, &[Damage::Changed, Damage::Gone, Damage::LeftOver]);
+}
+
+#[test]
+fn every_table_of_sled_is_checked_and_made_again() {
+    every_damage_is_named_and_mended(DbEngine::Sled, &[Damage::Gone]);
+}
+
+#[test]
+fn opening_names_the_damaged_table() {
+    let sample = Sample::new(DbEngine::Redb);
+    let head = sample.head.to_vec();
+    let number = sample.script.height(&sample.head).unwrap().to_be_bytes().to_vec();
+    let cases = [
+        ("meta", b"base".to_vec()),
+        ("meta", b"journal".to_vec()),
+        ("meta", b"genesis".to_vec()),
+        ("headers", head.clone()),
+        ("canonical", number),
+        ("total_difficulty", head.clone()),
+        ("locations", head),
+        ("account_trie", vec![]),
+    ];
+    for (table, key) in cases {
+        let table = Table(table);
+        let copy = sample.copy();
+        edit(copy.path(), sample.engine, |_| {
+            let mut batch = Batch::new();
+            batch.delete(table, key.clone());
+            batch
+        });
+        assert_refused(copy.path(), sample.engine, table.0);
+        assert!(verified(copy.path()).counts.contains_key(table.0), "{}", table.0);
+        assert_eq!(rebuilt(copy.path(), Scope::Everything).hash, sample.head);
+        sample.assert_whole(copy.path());
+    }
+}
+
+#[test]
+fn reading_a_damaged_row_says_what_to_do() {
+    let sample = Sample::new(DbEngine::Redb);
+    let chain = open(sample.home.path(), sample.engine).unwrap();
+    let old = chain.storage().canonical_hash(10).unwrap().unwrap();
+    drop(chain);
+    let nowhere = [0u8; 12].map(|_| 1u8).to_vec();
+    edit(sample.home.path(), sample.engine, |_| {
+        let mut batch = Batch::new();
+        batch.put(Table("locations"), old.as_slice(), nowhere);
+        batch
+    });
+    let chain = open(sample.home.path(), sample.engine).unwrap();
+    let error = text(&chain.storage().block(&old).unwrap_err());
+    assert!(error.contains("atoll db rebuild"), "{error}");
+}
+
+#[test]
+fn tables_that_are_gone_are_not_taken_for_a_new_chain() {
+    let sample = Sample::new(DbEngine::Redb);
+    fs::remove_dir_all(sample.home.path().join("tables")).unwrap();
+    for _ in 0..2 {
+        assert_refused(sample.home.path(), sample.engine, "segments");
+    }
+    assert_eq!(rebuilt(sample.home.path(), Scope::Everything).hash, sample.head);
+    sample.assert_whole(sample.home.path());
+}
+
+fn segments(dir: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(dir.join("segments")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+fn cut(path: &Path, len: u64) {
+    OpenOptions::new().write(true).open(path).unwrap().set_len(len).unwrap();
+}
+
+/// Whatever happened to the block files, the chain is rebuilt up to the damage and goes on from there.
+fn mended(sample: &Sample, dir: &Path) {
+    let before = sample.script.height(&sample.head).unwrap();
+    let result = rebuilt(dir, Scope::Everything);
+    // What was lost is missed, or the chain is simply shorter.
+    assert!(result.head < before || result.lost.blocks > 0 || !result.lost.is_nothing(), "{result:?}");
+    assert_sound(dir);
+    let chain = open(dir, sample.engine).unwrap();
+    assert_eq!(chain.head().hash, result.hash);
+    feed(&chain, &sample.script);
+    assert_eq!(chain.head().hash, sample.head, "peers bring the rest");
+    chain.shutdown().unwrap();
+    drop(chain);
+    sample.assert_whole(dir);
+}
+
+#[test]
+fn damaged_segments_are_named_and_the_chain_goes_on_before_the_damage() {
+    let sample = Sample::new(DbEngine::Redb);
+    let count = segments(sample.home.path()).len();
+    assert!(count > 3, "{count} segments");
+    // A flipped bit in the middle, a missing file, one cut short, one cut to nothing.
+    for case in 0..4 {
+        let copy = sample.copy();
+        let path = &segments(copy.path())[count / 2];
+        let len = fs::metadata(path).unwrap().len();
+        match case {
+            0 => {
+                let mut bytes = fs::read(path).unwrap();
+                bytes[len as usize / 2] ^= 0x10;
+                fs::write(path, bytes).unwrap();
+            }
+            1 => fs::remove_file(path).unwrap(),
+            2 => cut(path, len / 3),
+            _ => cut(path, 0),
+        }
+        let report = verified(copy.path());
+        assert!(report.counts.contains_key("segments"), "{case}: {:#?}", report.faults);
+        mended(&sample, copy.path());
+    }
+}
+
+#[test]
+fn a_newest_segment_cut_short_is_noticed_and_never_overwritten() {
+    let sample = Sample::new(DbEngine::Redb);
+    let last = segments(sample.home.path()).len() - 1;
+    let whole = fs::metadata(&segments(sample.home.path())[last]).unwrap().len();
+    for left in [0, whole / 2, whole.saturating_sub(60)] {
+        let copy = sample.copy();
+        cut(&segments(copy.path())[last], left);
+        match open(copy.path(), sample.engine) {
+            // Only what came after the newest persisted block was lost.
+            Ok(chain) => {
+                feed(&chain, &sample.script);
+                assert_eq!(chain.head().hash, sample.head);
+                chain.shutdown().unwrap();
+                drop(chain);
+                // Records of side blocks may be among it.
+                if !verified(copy.path()).is_sound() {
+                    rebuilt(copy.path(), Scope::Everything);
+                }
+                sample.assert_whole(copy.path());
+            }
+            Err(error) => {
+                let error = text(&error);
+                assert!(error.contains("segment") && error.contains("atoll db rebuild"), "{error}");
+                mended(&sample, copy.path());
+            }
+        }
+    }
+}
+
+fn a_tables_file_cut_short_is_an_error_not_a_panic(engine: DbEngine, file: &str) {
+    let sample = Sample::new(engine);
+    let whole = fs::metadata(sample.home.path().join(file)).unwrap().len();
+    for left in [0, 100, 4096, whole / 2, whole - 4096, whole - 1] {
+        let copy = sample.copy();
+        cut(&copy.path().join(file), left);
+        if let Err(error) = open(copy.path(), engine) {
+            let error = text(&error);
+            assert!(error.contains("atoll db rebuild"), "cut to {left} of {whole}: {error}");
+        }
+        let result = rebuilt(copy.path(), Scope::Everything);
+        assert_eq!(result.hash, sample.head, "cut to {left} of {whole}");
+        sample.assert_whole(copy.path());
+    }
+}
+
+#[test]
+fn a_cut_redb_file() {
+    a_tables_file_cut_short_is_an_error_not_a_panic(DbEngine::Redb, "tables/tables.redb");
+}
+
+#[test]
+fn a_cut_sled_file() {
+    a_tables_file_cut_short_is_an_error_not_a_panic(DbEngine::Sled, "tables/tables.sled/db");
+}
+
+#[test]
+fn both_engines_verify_after_a_kill() {
+    for engine in ENGINES {
+        let script = Script::generate(9, 60);
+        let home = temporary();
+        let chain = open(home.path(), engine).unwrap();
+        feed(&chain, &script);
+        // As after `kill -9`: nothing more is written.
+        drop(chain);
+        assert_sound(home.path());
+    }
+}

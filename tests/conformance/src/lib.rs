@@ -31,6 +31,7 @@ mod options;
 mod report;
 mod rule;
 mod run;
+mod schema;
 mod suite;
 mod suites;
 

@@ -33,10 +33,10 @@ pub struct RpcNode {
 
 /// Every namespace on a free port.
 pub fn config() -> RpcConfig {
-    use Namespace::{Admin, Debug, Eth, Miner, Net, Txpool, Web3};
+    use Namespace::{Admin, Debug, Eth, Miner, Net, Testing, Txpool, Web3};
     RpcConfig {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        namespaces: vec![Eth, Net, Web3, Txpool, Debug, Admin, Miner],
+        namespaces: vec![Eth, Net, Web3, Txpool, Debug, Admin, Miner, Testing],
         ..RpcConfig::default()
     }
 }
@@ -47,6 +47,14 @@ impl RpcNode {
     /// # Errors
     /// The genesis file, or a part of the node that does not start.
     pub fn start(genesis: &str, verify_seals: bool) -> Result<Self, Reason> {
+        Self::start_with(genesis, verify_seals, config())
+    }
+
+    /// [`Self::start`] with another configuration of the server.
+    ///
+    /// # Errors
+    /// The genesis file, or a part of the node that does not start.
+    pub fn start_with(genesis: &str, verify_seals: bool, config: RpcConfig) -> Result<Self, Reason> {
         let spec = Arc::new(ChainSpec::from_json(genesis).map_err(|error| error.to_string())?);
         let folder = chains::temporary_folder()?;
         let chain = chains::open(Arc::clone(&spec), folder.path(), verify_seals)?;
@@ -60,7 +68,7 @@ impl RpcNode {
         };
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().map_err(|error| error.to_string())?;
-        let server = runtime.block_on(serve(config(), context)).map_err(|error| explain(&error))?;
+        let server = runtime.block_on(serve(config, context)).map_err(|error| explain(&error))?;
         let http = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|error| explain(&error))?;
         Ok(Self { chain, pool, runtime, server, http, _folder: folder })
     }

@@ -30,6 +30,8 @@ pub enum Skip {
     WideFee,
     /// A format or an algorithm that Ethereum does not use any more, or that only other parts of it use.
     NoSuchCode,
+    /// The recorded answer is one client's own, and ours is right by the rule that is named.
+    Ours(&'static str),
 }
 
 impl Skip {
@@ -39,6 +41,7 @@ impl Skip {
             Self::LeftOut => "left out to save time, by --quick or --skip",
             Self::UnknownFormat => "no suite knows the format of the file",
             Self::NoEngine => "this version does not run the consensus engine (clique, qbft, ibft)",
+            Self::Ours(rule) => rule,
             Self::NoMethod => "this version does not offer the method",
             Self::WideFee => "a fee of more than 128 bits, which nobody can pay and our transactions do not hold",
             Self::NoSuchCode => {

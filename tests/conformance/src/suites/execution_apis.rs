@@ -1,16 +1,14 @@
 //! The cases of execution-apis, `*.io`, against a node that imported the chain beside them.
 //!
 //! Answers must equal the recorded ones, but for the wording of errors. Cases marked `speconly` and what the
-//! recording client leaves to clients need only agree in shape: success or error, and the same kind of result.
+//! recording client leaves to clients need only agree in shape: success or error, and the same kind of result. Every
+//! result must fit its method's schema, unless the recorded one, which it must equal, does not fit either.
 
-use crate::{File, Files, Job, Reason, Recorder, Skip, Suite, chains::decode_blocks, node::RpcNode};
+use crate::{File, Files, Job, Reason, Recorder, Suite, chains::decode_blocks, node::RpcNode, schema::Schemas};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 pub const SUITE: Suite = Suite { name: "execution-apis", discover };
-
-/// Methods that this node does not offer: geth's own test namespace, which builds post-merge payloads, and simulation.
-const NOT_OFFERED: [&str; 2] = ["testing_buildBlockV1", "eth_simulateV1"];
 
 /// A folder with `chain.rlp` and `genesis.json`, and folders of `.io` files named after methods below it.
 fn discover(files: &mut Files) -> Vec<Job> {
@@ -18,12 +16,14 @@ fn discover(files: &mut Files) -> Vec<Job> {
     let above = |file: &File| file.folder().rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
     let roots: BTreeSet<String> = files.iter().filter(|file| is_case(file)).map(above).collect();
     let mut jobs = Vec::new();
+    let schemas = Schemas::find(files);
     for root in roots {
+        let schemas = schemas.clone();
         let cases = files.take(|file| is_case(file) && above(file) == root);
         let companions = files.take(|file| file.folder() == root);
         let job = move |cases: Vec<File>| {
             let covered = cases.clone();
-            Job::covering(root.clone(), root, &covered, move |recorder| run(&cases, &companions, recorder))
+            Job::covering(root.clone(), root, &covered, move |recorder| run(&cases, &companions, schemas, recorder))
         };
         jobs.push(job(cases));
     }
@@ -32,20 +32,17 @@ fn discover(files: &mut Files) -> Vec<Job> {
     jobs
 }
 
-fn run(cases: &[File], companions: &[File], recorder: &mut Recorder<'_>) {
-    let node = match start(companions) {
-        Ok(node) => node,
+fn run(cases: &[File], companions: &[File], schemas: Schemas, recorder: &mut Recorder<'_>) {
+    let ready = start(companions).and_then(|node| Ok((node, schemas.read()?)));
+    let (node, schemas) = match ready {
+        Ok(ready) => ready,
         Err(reason) => return recorder.record("-", "the node", Err(reason)),
     };
     // The pool's contents carry over from case to case: also those that are not asked for run, in the order of paths.
     for case in cases {
         let method = case.folder().rsplit('/').next().unwrap_or_default().to_owned();
         recorder.at(&case.path);
-        if NOT_OFFERED.contains(&method.as_str()) {
-            recorder.skip(&method, case.name(), Skip::NoMethod);
-            continue;
-        }
-        let outcome = case.text().and_then(|text| talk(&node, &text));
+        let outcome = case.text().and_then(|text| talk(&node, &schemas, &text));
         if recorder.wants(&case.path) {
             recorder.record(&method, case.name(), outcome);
         }
@@ -62,11 +59,12 @@ fn start(companions: &[File]) -> Result<RpcNode, Reason> {
 }
 
 /// Sends a case's requests and compares the answers.
-fn talk(node: &RpcNode, text: &str) -> Result<(), Reason> {
+fn talk(node: &RpcNode, schemas: &Schemas, text: &str) -> Result<(), Reason> {
     let spec_only = text.lines().any(|line| line.starts_with("// speconly:"));
-    let mut answer = None;
+    let (mut answer, mut method) = (None, None);
     for line in text.lines() {
         if let Some(request) = line.strip_prefix(">> ") {
+            method = Some(method_of(request)?);
             answer = Some(node.post(request.to_owned())?);
         } else if let Some(expected) = line.strip_prefix("<< ") {
             let full = answer.take().ok_or("an answer without a request")?;
@@ -80,12 +78,24 @@ fn talk(node: &RpcNode, text: &str) -> Result<(), Reason> {
                 let message = full["error"]["message"].as_str().unwrap_or_default();
                 return Err(format!("{difference} {message}"));
             }
+            let method = method.as_deref().unwrap_or_default();
+            if let Err(reason) = schemas.check(method, &full)
+                && schemas.check(method, &expected).is_ok()
+            {
+                return Err(reason);
+            }
         }
     }
     Ok(())
 }
 
-fn without_message(mut answer: Value) -> Value {
+fn method_of(request: &str) -> Result<String, Reason> {
+    let request: Value = serde_json::from_str(request).map_err(|error| error.to_string())?;
+    Ok(request["method"].as_str().unwrap_or_default().to_owned())
+}
+
+/// An answer, but for the wording of its error.
+pub fn without_message(mut answer: Value) -> Value {
     if let Some(error) = answer.get_mut("error").and_then(Value::as_object_mut) {
         error.remove("message");
     }

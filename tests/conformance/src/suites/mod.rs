@@ -2,6 +2,7 @@
 
 mod abi;
 mod basic;
+mod besu_rpc;
 mod blockchain_test;
 mod chain_files;
 mod difficulty;
@@ -11,6 +12,7 @@ mod execution_apis;
 mod fixtures;
 mod fork_id;
 mod genesis;
+mod graphql;
 mod headers;
 mod keys;
 mod no_engine;
@@ -25,6 +27,8 @@ use crate::Suite;
 /// All suites. One that takes by folder stands before those that take by format.
 pub(crate) const SUITES: &[Suite] = &[
     execution_apis::SUITE,
+    besu_rpc::SUITE,
+    graphql::SUITE,
     ethash::SUITE,
     difficulty::SUITE,
     rlp::SUITE,

@@ -21,7 +21,39 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
     if let Some(path) = config_path(&args) {
         command = with_defaults(command, &path)?;
     }
+    command = with_older_variables(command);
     Cli::from_arg_matches(&command.try_get_matches_from(args)?)
+}
+
+/// A flag that has another name since keeps the variable of the older one (`ATOLL_` and the name, as always): it is
+/// read where the new variable is not set.
+fn with_older_variables(mut command: clap::Command) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, |sub| {
+            sub.mut_args(|arg| {
+                let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+                if arg.get_env().is_none_or(|name| std::env::var_os(name).is_some()) {
+                    return arg;
+                }
+                let older = arg.get_all_aliases().unwrap_or_default();
+                let found = older.iter().find_map(|alias| set(&variable(alias)));
+                let Some(value) = found else { return arg };
+                let values: Vec<clap::builder::OsStr> = match arg.get_value_delimiter() {
+                    Some(delimiter) => {
+                        value.to_string_lossy().split(delimiter).map(|part| OsString::from(part).into()).collect()
+                    }
+                    None => vec![value.into()],
+                };
+                arg.default_values(values)
+            })
+        });
+    }
+    command
+}
+
+fn variable(flag: &str) -> String {
+    format!("ATOLL_{}", flag.to_uppercase().replace(['.', '-'], "_"))
 }
 
 /// The `--config` flag must be known before clap runs, since the file changes clap's defaults.
@@ -118,10 +150,14 @@ fn set_in(command: &mut clap::Command, name: &str, key: &str, values: &[String])
     command.find_subcommand_mut(name).is_some_and(|sub| set(sub, key, values))
 }
 
+/// Whether a flag has this name, or had it.
+fn named(arg: &clap::Arg, key: &str) -> bool {
+    arg.get_long() == Some(key) || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&key))
+}
+
 /// Gives the flag with this long name a default; whether there is such a flag.
 fn set(command: &mut clap::Command, key: &str, values: &[String]) -> bool {
-    let Some(id) = command.get_arguments().find(|arg| arg.get_long() == Some(key)).map(|arg| arg.get_id().clone())
-    else {
+    let Some(id) = command.get_arguments().find(|arg| named(arg, key)).map(|arg| arg.get_id().clone()) else {
         return false;
     };
     let values: Vec<clap::builder::OsStr> = values.iter().map(|value| OsString::from(value).into()).collect();

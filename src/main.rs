@@ -13,6 +13,8 @@ mod genesis_command;
 mod genesis_template;
 mod health;
 mod logging;
+mod open_files;
+mod rpc_options;
 mod serve;
 mod shutdown;
 mod status;

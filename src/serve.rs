@@ -1,13 +1,12 @@
 //! The subcommands that run one part of the network: flags become that part's configuration, nothing more.
 
 use crate::{
-    accounts,
     cli::{
         Command, LogArgs,
         node::NodeArgs,
         services::{self, BalancerArgs, DiscoveryArgs, ExplorerArgs, FindArgs, StatsArgs},
     },
-    data_slots, genesis_command, logging, shutdown,
+    data_slots, genesis_command, logging, open_files, rpc_options, shutdown,
 };
 use atoll_balancer::BalancerConfig;
 use atoll_discovery::RegistryConfig;
@@ -130,20 +129,16 @@ async fn node(args: NodeArgs, stop: Stop) -> Result<(), BoxError> {
         (args.data_dir.clone(), None)
     };
     let config = node_config(args, spec, data_dir)?;
+    open_files::raise(config.rpc.config.max_connections);
     Ok(atoll_node::run(config, stop).await?)
 }
 
 fn node_config(args: NodeArgs, spec: ChainSpec, data_dir: std::path::PathBuf) -> Result<NodeConfig, BoxError> {
-    let dev_keys = match &args.dev_mnemonic {
-        Some(mnemonic) => {
-            accounts::derive_many(mnemonic, args.dev_accounts)?.iter().map(|account| account.key).collect()
-        }
-        None => Vec::new(),
-    };
     if args.mine && args.miner_account.is_none() {
         return Err("--mine needs --miner.account ADDRESS: who receives the rewards".into());
     }
     let name = name(args.name.clone());
+    let rpc_advertise = args.advertised(rpc_options::http_address(&args.rpc).ip());
     let own_name = |url: String| if url.starts_with(':') { format!("{name}{url}") } else { url };
     Ok(NodeConfig {
         spec,
@@ -158,20 +153,7 @@ fn node_config(args: NodeArgs, spec: ChainSpec, data_dir: std::path::PathBuf) ->
         pool_queued: args.txpool_queued,
         ethstats: args.ethstats.clone().filter(|url| !url.is_empty()).map(own_name),
         metrics_listen: args.metrics_listen,
-        rpc: RpcOptions {
-            listen: args.rpc_listen,
-            advertise: args.advertised(args.rpc_listen.ip()),
-            api: args.rpc_api.clone(),
-            cors: args.rpc_cors.clone(),
-            batch_limit: args.rpc_batch_limit,
-            max_request: args.rpc_max_request << 20,
-            max_response: args.rpc_max_response << 20,
-            max_connections: args.rpc_max_connections,
-            log_range: args.rpc_log_range,
-            gas_cap: args.rpc_gas_cap,
-            call_timeout: Duration::from_secs(args.rpc_call_timeout),
-            dev_keys,
-        },
+        rpc: RpcOptions { config: rpc_options::config(&args.rpc, &rpc_advertise)?, advertise: rpc_advertise },
         peers: PeerOptions {
             listen: args.p2p_listen,
             advertise: args.advertised(args.p2p_listen.ip()),

@@ -8,6 +8,7 @@ mod chain_files;
 mod clients;
 mod containers;
 mod crash;
+mod fuzz;
 mod joining;
 mod mistakes;
 mod pages;

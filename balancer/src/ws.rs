@@ -107,7 +107,8 @@ pub(crate) async fn connect(rpc: &Rpc, client: &Client, headers: &HeaderMap) -> 
 
 async fn dial(rpc: &Rpc, target: &Target, headers: &HeaderMap) -> Option<Node> {
     let mut request = target.info.ws.as_deref()?.into_client_request().ok()?;
-    for name in [header::ORIGIN, header::AUTHORIZATION, header::USER_AGENT] {
+    let forwarded_for = header::HeaderName::from_static("x-forwarded-for");
+    for name in [header::ORIGIN, header::AUTHORIZATION, header::USER_AGENT, forwarded_for] {
         if let Some(value) = headers.get(&name) {
             request.headers_mut().insert(name, value.clone());
         }

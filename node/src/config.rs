@@ -1,8 +1,9 @@
 //! What a node is told: plain data, filled in by the program's flags.
 
 use atoll_kv::Engine;
-use atoll_primitives::{Address, B256, ChainSpec};
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use atoll_primitives::{Address, ChainSpec};
+use atoll_rpc::RpcConfig;
+use std::{net::SocketAddr, path::PathBuf};
 
 /// A node's configuration.
 #[derive(Debug, Clone)]
@@ -42,30 +43,10 @@ pub struct NodeConfig {
 /// JSON-RPC options.
 #[derive(Debug, Clone)]
 pub struct RpcOptions {
-    /// Listen address.
-    pub listen: SocketAddr,
-    /// Host that others reach it by.
+    /// Listeners and limits.
+    pub config: RpcConfig,
+    /// Host that others reach the first listener by.
     pub advertise: String,
-    /// Namespaces.
-    pub api: Vec<String>,
-    /// Allowed origins.
-    pub cors: Vec<String>,
-    /// Most entries of a batch.
-    pub batch_limit: u32,
-    /// Most bytes of a request.
-    pub max_request: u32,
-    /// Most bytes of a response.
-    pub max_response: u32,
-    /// Most connections.
-    pub max_connections: u32,
-    /// Widest block range of a log query.
-    pub log_range: u64,
-    /// Gas of a call.
-    pub gas_cap: u64,
-    /// Time of a call.
-    pub call_timeout: Duration,
-    /// Private keys of the development accounts, which anybody may then use.
-    pub dev_keys: Vec<B256>,
 }
 
 /// Peer options.

@@ -59,15 +59,6 @@ pub enum NodeError {
     /// JSON-RPC.
     #[error("cannot serve JSON-RPC")]
     Rpc(#[from] atoll_rpc::ServeError),
-    /// A namespace.
-    #[error(transparent)]
-    Namespace(#[from] atoll_rpc::UnknownNamespace),
-    /// A development key.
-    #[error("development key number {index} is not a secp256k1 key")]
-    DevKey {
-        /// Its position, from 0.
-        index: usize,
-    },
     /// The registry's URL.
     #[error("cannot use the discovery registry")]
     Registry(#[from] atoll_discovery::ClientError),

@@ -22,6 +22,7 @@ pub use crate::{
     run::run,
 };
 pub use atoll_chain as chain;
+pub use atoll_rpc as rpc;
 pub use atoll_storage::{self as storage, DbEngine, StorageOptions};
 
 /// Client name and version, as peers, registry and `web3_clientVersion` show it.

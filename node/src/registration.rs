@@ -25,7 +25,7 @@ pub fn start(
     secret: &[u8; 32],
     chain: &Chain,
     network: &NetworkHandle,
-    rpc: SocketAddr,
+    rpc: (SocketAddr, Option<SocketAddr>),
     stop: &CancellationToken,
 ) -> Result<Option<Registered>, NodeError> {
     if config.peers.registry.is_empty() {
@@ -55,16 +55,20 @@ impl Registered {
     }
 }
 
-fn describe(config: &NodeConfig, chain: &Chain, network: &NetworkHandle, rpc: SocketAddr) -> NodeInfo {
+fn describe(
+    config: &NodeConfig,
+    chain: &Chain,
+    network: &NetworkHandle,
+    (http, ws): (SocketAddr, Option<SocketAddr>),
+) -> NodeInfo {
     let host = &config.rpc.advertise;
-    let authority =
-        if host.contains(':') { format!("[{host}]:{}", rpc.port()) } else { format!("{host}:{}", rpc.port()) };
+    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     NodeInfo {
         name: config.name.clone(),
         peer_id: network.local_peer_id().to_string(),
         multiaddrs: advertised(&config.peers.advertise, network),
-        rpc: Some(format!("http://{authority}")),
-        ws: Some(format!("ws://{authority}")),
+        rpc: Some(format!("http://{host}:{}", http.port())),
+        ws: ws.map(|ws| format!("ws://{host}:{}", ws.port())),
         http: None,
         network_id: config.spec.network_id,
         chain_id: config.spec.chain_id,

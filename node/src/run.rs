@@ -5,7 +5,7 @@ use crate::{
     sync,
 };
 use atoll_network::{Network, NetworkConfig};
-use atoll_rpc::{Namespace, NodeControl, RpcConfig, RpcContext};
+use atoll_rpc::{NodeControl, RpcContext};
 use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,6 @@ pub async fn run(config: NodeConfig, stop: CancellationToken) -> Result<(), Node
         .map_err(|source| NodeError::DataDir { path: config.data_dir.clone(), source })?;
     let secret = key::load_or_create(&config.data_dir)?;
     let network_config = network_config(&config)?;
-    let rpc_config = rpc_config(&config)?;
     let target = config.ethstats.as_deref().map(str::parse::<ethstats::EthstatsTarget>).transpose()?;
 
     let opening = config.clone();
@@ -51,9 +50,9 @@ pub async fn run(config: NodeConfig, stop: CancellationToken) -> Result<(), Node
         control: control.clone(),
         client_version: crate::CLIENT.to_owned(),
     };
-    let rpc = atoll_rpc::serve(rpc_config, context).await?;
-    tracing::info!(address = %rpc.local_addr, "JSON-RPC");
-    let registered = registration::start(&config, &secret, &core.chain, &network, rpc.local_addr, &tasks)?;
+    let rpc = atoll_rpc::serve(config.rpc.config.clone(), context).await?;
+    let registered =
+        registration::start(&config, &secret, &core.chain, &network, (rpc.local_addr, rpc.ws_addr), &tasks)?;
     if let Some(target) = target {
         let source = report::source(&config, &core, control.clone(), &tasks);
         tokio::spawn(ethstats::run(target, source, PACE, tasks.clone()));
@@ -112,28 +111,6 @@ fn network_config(config: &NodeConfig) -> Result<NetworkConfig, NodeError> {
         allowlist: peers.allow.iter().map(peer_id).collect::<Result<_, _>>()?,
         max_peers: peers.max,
         client: crate::CLIENT.to_owned(),
-    })
-}
-
-fn rpc_config(config: &NodeConfig) -> Result<RpcConfig, NodeError> {
-    let rpc = &config.rpc;
-    let signer = |(index, key): (usize, &atoll_primitives::B256)| {
-        alloy_signer_local::PrivateKeySigner::from_bytes(key).map_err(|_| NodeError::DevKey { index })
-    };
-    Ok(RpcConfig {
-        listen: rpc.listen,
-        namespaces: rpc.api.iter().map(|name| name.parse::<Namespace>()).collect::<Result<_, _>>()?,
-        cors_domains: rpc.cors.clone(),
-        vhosts: vec!["*".into()],
-        max_body_bytes: rpc.max_request,
-        max_response_bytes: rpc.max_response,
-        batch_limit: rpc.batch_limit,
-        max_connections: rpc.max_connections,
-        log_range_limit: rpc.log_range,
-        gas_cap: rpc.gas_cap,
-        call_timeout: rpc.call_timeout,
-        dev_keys: rpc.dev_keys.iter().enumerate().map(signer).collect::<Result<_, _>>()?,
-        ..RpcConfig::default()
     })
 }
 

@@ -3,6 +3,7 @@
 
 pub mod db;
 pub mod node;
+pub mod rpc;
 pub mod services;
 pub mod tools;
 pub mod up;

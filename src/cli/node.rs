@@ -1,5 +1,6 @@
 //! Flags of `atoll node`.
 
+use super::rpc::RpcArgs;
 use clap::Args;
 use std::{
     net::{IpAddr, SocketAddr},
@@ -40,116 +41,9 @@ pub struct NodeArgs {
     )]
     pub prune: Option<u64>,
 
-    /// Listen address of JSON-RPC (HTTP and WebSocket)
-    #[arg(
-        long = "rpc.listen",
-        env = "ATOLL_RPC_LISTEN",
-        default_value = "127.0.0.1:8545",
-        value_name = "IP:PORT",
-        help_heading = "JSON-RPC"
-    )]
-    pub rpc_listen: SocketAddr,
-    /// Namespaces served
-    #[arg(
-        long = "rpc.api",
-        env = "ATOLL_RPC_API",
-        default_value = "eth,net,web3,txpool,debug",
-        value_delimiter = ',',
-        value_name = "NAME,…",
-        help_heading = "JSON-RPC"
-    )]
-    pub rpc_api: Vec<String>,
-    /// Origins a browser may call from
-    #[arg(
-        long = "rpc.cors",
-        env = "ATOLL_RPC_CORS",
-        default_value = "*",
-        value_delimiter = ',',
-        value_name = "ORIGIN,…",
-        help_heading = "JSON-RPC"
-    )]
-    pub rpc_cors: Vec<String>,
-    /// Largest number of entries of a batch
-    #[arg(
-        long = "rpc.batch-limit",
-        env = "ATOLL_RPC_BATCH_LIMIT",
-        default_value_t = 1000,
-        value_name = "N",
-        help_heading = "JSON-RPC"
-    )]
-    pub rpc_batch_limit: u32,
-    /// Largest request, in MiB
-    #[arg(
-        long = "rpc.max-request",
-        env = "ATOLL_RPC_MAX_REQUEST",
-        default_value_t = 16,
-        value_name = "MIB",
-        help_heading = "JSON-RPC"
-    )]
-    pub rpc_max_request: u32,
-    /// Largest response, in MiB
-    #[arg(
-        long = "rpc.max-response",
-        env = "ATOLL_RPC_MAX_RESPONSE",
-        default_value_t = 64,
-        value_name = "MIB",
-        help_heading = "JSON-RPC"
-    )]
-    pub rpc_max_response: u32,
-    /// Largest number of connections
-    #[arg(
-        long = "rpc.max-connections",
-        env = "ATOLL_RPC_MAX_CONNECTIONS",
-        default_value_t = 500,
-        value_name = "N",
-        help_heading = "JSON-RPC"
-    )]
-    pub rpc_max_connections: u32,
-    /// Largest block range of eth_getLogs
-    #[arg(
-        long = "rpc.log-range",
-        env = "ATOLL_RPC_LOG_RANGE",
-        default_value_t = 100_000,
-        value_name = "BLOCKS",
-        help_heading = "JSON-RPC"
-    )]
-    pub rpc_log_range: u64,
-    /// Gas limit of eth_call and eth_estimateGas
-    #[arg(
-        long = "rpc.gas-cap",
-        env = "ATOLL_RPC_GAS_CAP",
-        default_value_t = 50_000_000,
-        value_name = "GAS",
-        help_heading = "JSON-RPC"
-    )]
-    pub rpc_gas_cap: u64,
-    /// Longest time of one call, in seconds
-    #[arg(
-        long = "rpc.call-timeout",
-        env = "ATOLL_RPC_CALL_TIMEOUT",
-        default_value_t = 5,
-        value_name = "SECONDS",
-        help_heading = "JSON-RPC"
-    )]
-    pub rpc_call_timeout: u64,
-    /// Hold the keys of this mnemonic's first accounts and sign with them for anyone who asks. For development only
-    #[arg(
-        long = "unsafe-dev-mnemonic",
-        env = "ATOLL_UNSAFE_DEV_MNEMONIC",
-        hide_env_values = true,
-        value_name = "WORDS",
-        help_heading = "JSON-RPC"
-    )]
-    pub dev_mnemonic: Option<String>,
-    /// How many accounts of that mnemonic
-    #[arg(
-        long = "unsafe-dev-accounts",
-        env = "ATOLL_UNSAFE_DEV_ACCOUNTS",
-        default_value_t = 10,
-        value_name = "N",
-        help_heading = "JSON-RPC"
-    )]
-    pub dev_accounts: u16,
+    /// JSON-RPC
+    #[command(flatten)]
+    pub rpc: RpcArgs,
 
     /// Listen address for peers
     #[arg(

@@ -226,10 +226,16 @@ impl Common<'_> {
             data_dir(self.dir, &name),
             format!("--db={}", self.args.db),
             format!("--rpc.listen={rpc}"),
+            // The balancer, which says for whom it asks.
+            "--rpc.trusted-proxies=127.0.0.0/8,::1".into(),
             format!("--p2p.listen={peers}"),
             format!("--gas-price={}", self.args.gas_price),
             format!("--unsafe-dev-accounts={}", self.args.template.accounts),
         ]);
+        if !self.args.host.is_loopback() {
+            // Strangers come in through the balancer.
+            process.args.push("--rpc.public".into());
+        }
         if role == Role::Miner {
             process.args.extend([
                 "--mine".into(),

@@ -1,6 +1,13 @@
 //! What every method works with: the rooms below, the configuration, the limits. It must not know JSON-RPC methods.
 
-use crate::{NodeControl, RpcConfig, RpcError, dev_accounts::DevAccounts, feed::Feed, filters::Filters};
+use crate::{
+    NodeControl, RpcConfig, RpcError,
+    dev_accounts::DevAccounts,
+    feed::Feed,
+    filters::Filters,
+    memory::{self, Budget},
+    rate::Limiter,
+};
 use atoll_chain::Chain;
 use atoll_primitives::{ChainSpec, SealedHeader};
 use atoll_storage::Storage;
@@ -45,6 +52,11 @@ pub(crate) struct Node {
     pub(crate) accounts: DevAccounts,
     pub(crate) filters: Filters,
     pub(crate) feed: Feed,
+    pub(crate) limiter: Limiter,
+    /// Requests of all clients.
+    pub(crate) requests: Arc<Budget>,
+    /// Answers that all clients have not read.
+    pub(crate) answers: Arc<Budget>,
     /// The last suggested tip and the head it was worked out for.
     pub(crate) tip_cache: Mutex<Option<(atoll_primitives::B256, u128)>>,
     /// One permit a blocking call; without it a client could fill the blocking threads of the whole process.
@@ -61,8 +73,11 @@ impl Node {
             control,
             client_version,
             accounts: DevAccounts::new(&config.dev_keys),
-            filters: Filters::new(config.max_filters),
+            filters: Filters::new(config.max_filters, config.filter_expiry),
             feed: Feed::new(),
+            limiter: Limiter::new(config.rate_limit),
+            requests: Budget::new(memory::REQUESTS),
+            answers: Budget::new(memory::ANSWERS),
             tip_cache: Mutex::new(None),
             permits: Arc::new(Semaphore::new(config.concurrent_calls.max(1))),
             config,

@@ -1,10 +1,11 @@
 //! The one table of errors: every way a call can fail, its message in geth's words, its JSON-RPC code.
 //!
 //! Client libraries match on both. Codes: -32602 invalid parameters, 3 revert, -39001 unknown block (execution-apis),
-//! -32005 limit exceeded (EIP-1474), 4 timeout (EIP-7966), -380xx simulation (execution-apis), -32603 a fault of this
+//! -32005 limit exceeded (EIP-1474),
+//! -32002 and -32003 a batch that takes too long or answers too much (geth), 4 timeout (EIP-7966), -380xx simulation (execution-apis), -32603 a fault of this
 //! node, -32000 everything else.
 
-use crate::{ControlError, revert};
+use crate::{ControlError, auth::Denied, revert};
 use atoll_executor::{CallError, TraceError};
 use atoll_primitives::{Address, B256, Bytes, U256};
 use atoll_storage::StorageError;
@@ -16,6 +17,31 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message names every field")]
 pub enum RpcError {
+    #[error("parse error: {reason}")]
+    Unparsable { reason: String },
+    #[error("invalid request")]
+    InvalidRequest,
+    #[error(transparent)]
+    Denied(Denied),
+    #[error("request too large: {limit} bytes are the most")]
+    RequestTooLarge { limit: usize },
+    #[error("too many answers wait to be read; try again later")]
+    UnreadAnswers,
+    #[error("the node is busy with other requests; try again later")]
+    UnreadRequests,
+    #[error("empty batch")]
+    EmptyBatch,
+    #[error("batch too large: {limit} entries are the most")]
+    BatchTooLarge { limit: u32 },
+    #[error("response too large: {limit} bytes are the most")]
+    ResponseTooLarge { limit: usize },
+    #[error("request timed out: too much stood before it in the batch")]
+    BatchTimeout,
+    #[error("the method {method} does not exist/is not available")]
+    MethodNotFound { method: String },
+    #[error("too many requests: {per_second} a second are allowed; try again in {retry_after} s")]
+    TooManyRequests { per_second: f64, retry_after: u64 },
+
     #[error("invalid argument {index}: {reason}")]
     InvalidArgument { index: usize, reason: String },
     #[error("empty request")]
@@ -89,6 +115,12 @@ pub enum RpcError {
     FilterNotFound,
     #[error("too many filters: {limit} are in use")]
     TooManyFilters { limit: usize },
+    #[error("too many subscriptions: {limit} are the most for a connection")]
+    TooManySubscriptions { limit: usize },
+    #[error("subscription not found")]
+    SubscriptionNotFound,
+    #[error("notifications not supported: subscribe over WebSocket")]
+    NotificationsUnsupported,
     #[error("no {kind:?} subscription in \"eth\" namespace")]
     UnknownSubscription { kind: String },
 
@@ -124,6 +156,12 @@ impl RpcError {
     /// Its JSON-RPC code.
     pub fn code(&self) -> i32 {
         match self {
+            Self::Unparsable { .. } => -32700,
+            Self::InvalidRequest | Self::EmptyBatch | Self::BatchTooLarge { .. } | Self::RequestTooLarge { .. } => {
+                -32600
+            }
+            Self::ResponseTooLarge { .. } => -32003,
+            Self::BatchTimeout => -32002,
             Self::InvalidArgument { .. }
             | Self::EmptyRequest
             | Self::TooManySlots { .. }
@@ -133,11 +171,15 @@ impl RpcError {
             Self::RangeTooLarge { .. }
             | Self::TooManyResults { .. }
             | Self::Busy { .. }
+            | Self::TooManyRequests { .. }
+            | Self::UnreadAnswers
+            | Self::UnreadRequests
+            | Self::TooManySubscriptions { .. }
             | Self::TooManyFilters { .. } => -32005,
             Self::SafeNotFound | Self::FinalizedNotFound => -39001,
             Self::Reverted { .. } => 3,
             Self::SyncTimeout { .. } => 4,
-            Self::UnknownSubscription { .. } => -32601,
+            Self::UnknownSubscription { .. } | Self::MethodNotFound { .. } | Self::NotificationsUnsupported => -32601,
             Self::Simulation { code, .. } => *code,
             Self::Storage(_) | Self::Internal(_) => -32603,
             _ => -32000,

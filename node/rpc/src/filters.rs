@@ -2,7 +2,11 @@
 //!
 //! Filters live on one node; behind a load balancer the balancer keeps a client on it.
 
-use crate::{RpcError, feed::HeadUpdate, logs::check_size};
+use crate::{
+    RpcError,
+    feed::{FeedLog, HeadUpdate},
+    logs::check_size,
+};
 use alloy_rpc_types_eth::{BlockNumberOrTag, Filter, FilterBlockOption, Log};
 use atoll_primitives::B256;
 use atoll_txpool::PoolTx;
@@ -13,17 +17,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A filter nobody polls for so long is dropped (geth).
-const EXPIRY: Duration = Duration::from_secs(300);
 /// Items a filter keeps between two polls. One that holds more is dropped: the client then gets "filter not
 /// found", makes a new one and knows that it missed something.
 const MAX_ITEMS: usize = 50_000;
+/// Items of all filters together. Beyond it the fullest filter is dropped.
+const MAX_ALL_ITEMS: usize = 1_000_000;
 
 /// What a filter collects.
 enum Kind {
     Blocks(Vec<B256>),
     Transactions { full: bool, found: Vec<Arc<PoolTx>> },
-    Logs { filter: Box<Filter>, found: Vec<Log> },
+    Logs { filter: Box<Filter>, found: Vec<Arc<FeedLog>> },
 }
 
 impl Kind {
@@ -40,7 +44,7 @@ impl Kind {
 pub(crate) enum Changes {
     Hashes(Vec<B256>),
     Transactions(Vec<Arc<PoolTx>>),
-    Logs(Vec<Log>),
+    Logs(Vec<Arc<FeedLog>>),
 }
 
 struct Entry {
@@ -52,6 +56,8 @@ struct Entry {
 pub(crate) struct Filters {
     entries: Mutex<HashMap<String, Entry>>,
     limit: usize,
+    /// A filter nobody polls for so long is dropped.
+    expiry: Duration,
 }
 
 /// An unguessable ID as geth makes them, so that one client cannot poll another's filter.
@@ -60,8 +66,8 @@ pub(crate) fn random_id() -> String {
 }
 
 impl Filters {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { entries: Mutex::default(), limit }
+    pub(crate) fn new(limit: usize, expiry: Duration) -> Self {
+        Self { entries: Mutex::default(), limit, expiry }
     }
 
     pub(crate) fn add_blocks(&self, now: Instant) -> Result<String, RpcError> {
@@ -129,14 +135,14 @@ impl Filters {
 
     /// Drops filters nobody polls.
     pub(crate) fn expire(&self, now: Instant) {
-        self.entries.lock().retain(|_, entry| now.saturating_duration_since(entry.polled) < EXPIRY);
+        self.entries.lock().retain(|_, entry| now.saturating_duration_since(entry.polled) < self.expiry);
     }
 
     pub(crate) fn on_head(&self, update: &HeadUpdate) {
         self.update(|kind| match kind {
             Kind::Blocks(found) => found.extend(update.applied().map(|block| block.hash)),
             Kind::Logs { filter, found } => {
-                found.extend(update.logs().iter().filter(|log| wants(filter, log)).cloned());
+                found.extend(update.logs().iter().filter(|log| wants(filter, &log.log)).cloned());
             }
             Kind::Transactions { .. } => {}
         });
@@ -151,10 +157,17 @@ impl Filters {
     }
 
     fn update(&self, mut change: impl FnMut(&mut Kind)) {
-        self.entries.lock().retain(|_, entry| {
+        let mut entries = self.entries.lock();
+        entries.retain(|_, entry| {
             change(&mut entry.kind);
             entry.kind.len() <= MAX_ITEMS
         });
+        let mut all: usize = entries.values().map(|entry| entry.kind.len()).sum();
+        while all > MAX_ALL_ITEMS {
+            let fullest = entries.iter().max_by_key(|(_, entry)| entry.kind.len()).map(|(id, _)| id.clone());
+            let Some(dropped) = fullest.and_then(|id| entries.remove(&id)) else { return };
+            all -= dropped.kind.len();
+        }
     }
 }
 

@@ -5,38 +5,48 @@
 //! libp2p. Work that executes or reads storage runs off the tokio workers, in a bounded number of threads.
 
 mod admin;
-mod batch;
+mod auth;
 mod block_id;
 mod config;
 mod context;
 mod control;
 mod debug;
 mod dev_accounts;
+mod dispatch;
 mod error;
 mod eth;
 mod evm;
 mod feed;
 mod filters;
 mod http;
+mod listener;
 mod logs;
+mod memory;
 mod miner;
 mod modules;
+mod namespace;
 mod net;
 mod params;
 mod pubsub;
+mod rate;
 mod render;
+mod request;
 mod revert;
 mod server;
 mod set_head;
+mod timed;
 mod txpool;
 mod web3;
 mod work;
+mod ws;
 
-pub use config::{Namespace, RpcConfig, UnknownNamespace};
+pub use auth::{Auth, AuthError};
+pub use config::{Endpoint, Listener, NotANetwork, RateLimit, RpcConfig, parse_network};
 pub use context::RpcContext;
 pub use control::{
     ControlError, NodeControl, NodeInfo, PeerChain, PeerConnection, PeerInfo, PeerProtocols, PendingBlock,
     SyncProgress, WorkPackage,
 };
 pub use error::RpcError;
+pub use namespace::{Namespace, UnknownNamespace, is_public};
 pub use server::{RpcServerHandle, ServeError, serve};

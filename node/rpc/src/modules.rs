@@ -10,27 +10,26 @@ use crate::{
     evm::{Evm, EvmApiServer as _},
     miner::{Miner, MinerApiServer as _},
     net::{Net, NetApiServer as _},
-    pubsub::{EthPubSub, EthPubSubServer as _},
     set_head::{SetHead, SetHeadApiServer as _},
     txpool::{Txpool, TxpoolApiServer as _},
     web3::{Web3, Web3ApiServer as _},
     work::{Work, WorkApiServer as _},
 };
 use jsonrpsee::{RpcModule, core::RegisterMethodError};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The methods of the chosen namespaces, and `rpc_modules`, which lists them.
-pub(crate) fn modules(node: &Arc<Node>) -> Result<RpcModule<()>, RegisterMethodError> {
+pub(crate) fn modules(node: &Arc<Node>, namespaces: &[Namespace]) -> Result<RpcModule<()>, RegisterMethodError> {
     let mut module = RpcModule::new(());
-    let names: BTreeSet<String> = node.config.namespaces.iter().map(ToString::to_string).collect();
-    for name in &names {
-        // The names come from namespaces, so each of them is one.
-        let Ok(namespace) = name.parse::<Namespace>() else { continue };
+    let namespaces: BTreeSet<Namespace> = namespaces.iter().copied().collect();
+    for namespace in &namespaces {
         let node = node.clone();
         match namespace {
             Namespace::Eth => {
                 module.merge(Eth(node.clone()).into_rpc())?;
-                module.merge(EthPubSub(node.clone()).into_rpc())?;
                 module.merge(Work(node.clone()).into_rpc())?;
                 module.merge(accounts(&node)?)?;
             }
@@ -46,7 +45,7 @@ pub(crate) fn modules(node: &Arc<Node>) -> Result<RpcModule<()>, RegisterMethodE
             Namespace::Miner => module.merge(Miner(node).into_rpc())?,
         }
     }
-    let versions: std::collections::BTreeMap<String, &str> = names.into_iter().map(|name| (name, "1.0")).collect();
+    let versions: BTreeMap<&str, &str> = namespaces.iter().map(|namespace| (namespace.name(), "1.0")).collect();
     module.register_method("rpc_modules", move |_, (), _| Ok::<_, RpcError>(versions.clone()))?;
     Ok(module)
 }

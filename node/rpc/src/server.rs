@@ -1,17 +1,19 @@
-//! The listening server: limits, middleware, start and stop.
+//! The JSON-RPC server: its ports, started and stopped together.
 
 use crate::{
-    RpcConfig, RpcContext, batch::BatchService, context::Node, feed, filters::random_id, http::HttpLayer, modules,
+    Endpoint, Namespace, RpcConfig, RpcContext,
+    context::Node,
+    dispatch::Dispatcher,
+    feed,
+    http::{Door, Port},
+    listener, modules,
 };
-use hyper::{Method, header::HeaderValue};
-use jsonrpsee::{
-    core::{RegisterMethodError, middleware::RpcServiceBuilder},
-    server::{BatchRequestConfig, IdProvider, PingConfig, Server, ServerConfig, ServerHandle},
-    types::SubscriptionId,
-};
-use std::{io, net::SocketAddr, sync::Arc};
-use tokio::sync::watch;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use jsonrpsee::core::RegisterMethodError;
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::sync::{mpsc, watch};
+
+/// How long connections may take to end when the server stops.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -30,87 +32,92 @@ pub enum ServeError {
     /// Two namespaces offer one method.
     #[error("methods could not be registered")]
     Methods(#[from] RegisterMethodError),
+    /// No port that serves HTTP.
+    #[error("JSON-RPC needs a listener for HTTP")]
+    NoListener,
 }
 
 /// A running server. Dropping it stops the server too.
 #[derive(Debug)]
 pub struct RpcServerHandle {
-    /// Where it listens.
+    /// Where HTTP listens.
     pub local_addr: SocketAddr,
-    server: ServerHandle,
-    feed: watch::Sender<bool>,
+    /// Where WebSocket listens, if it does.
+    pub ws_addr: Option<SocketAddr>,
+    /// Where every listener listens, in the order of the configuration.
+    pub addresses: Vec<SocketAddr>,
+    stop: watch::Sender<bool>,
+    alive: mpsc::Receiver<()>,
 }
 
 impl RpcServerHandle {
-    /// Stops: no new connections, requests in progress are answered. Returns when the last connection is closed.
-    pub async fn stop(self) {
-        // Either may have ended on its own.
-        let _ = self.feed.send(true);
-        let _ = self.server.stop();
-        self.server.stopped().await;
+    /// Stops: no new connections, requests in progress are answered. Returns when the last connection is closed, or
+    /// after some seconds.
+    pub async fn stop(mut self) {
+        // All listeners may have ended already.
+        let _ = self.stop.send(true);
+        // Nothing is ever sent: it ends with the last sender.
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.alive.recv()).await;
     }
 }
 
-/// Subscription IDs as geth makes them.
-#[derive(Debug)]
-struct HexIds;
-
-impl IdProvider for HexIds {
-    fn next_id(&self) -> SubscriptionId<'static> {
-        random_id().into()
-    }
-}
-
-/// Serves JSON-RPC over HTTP and WebSocket on one port. Call it on a tokio runtime.
+/// Serves JSON-RPC over HTTP and WebSocket. Call it on a tokio runtime.
 ///
 /// # Errors
 /// See [`ServeError`].
 pub async fn serve(config: RpcConfig, context: RpcContext) -> Result<RpcServerHandle, ServeError> {
-    let address = config.listen;
-    let listen_error = |source| ServeError::Listen { address, source };
-    let cors = cors(&config.cors_domains)?;
-    let limits = limits(&config);
     let node = Arc::new(Node::new(context, config));
-    let methods = modules::modules(&node)?;
-    let batch_node = node.clone();
-    let rpc = RpcServiceBuilder::new().layer_fn(move |service| BatchService::new(service, batch_node.clone()));
-    let http = tower::ServiceBuilder::new().option_layer(cors).layer(HttpLayer(node.clone()));
-    let builder = Server::builder().set_config(limits).set_rpc_middleware(rpc).set_http_middleware(http);
-    let server = builder.build(address).await.map_err(listen_error)?;
-    let local_addr = server.local_addr().map_err(listen_error)?;
-    let (stop_feed, stopped) = watch::channel(false);
+    let (stop, stopped) = watch::channel(false);
+    let (alive, ended) = mpsc::channel(1);
+    let (mut local_addr, mut ws_addr, mut addresses) = (None, None, Vec::new());
+    let mut ports = Vec::new();
+    for listener in &node.config.listeners {
+        let (socket, address) = listener::bind(listener)?;
+        let door = |endpoint: &Option<Endpoint>| -> Result<Option<Door>, ServeError> {
+            let Some(endpoint) = endpoint else { return Ok(None) };
+            let dispatcher = Dispatcher::new(modules::modules(&node, &endpoint.namespaces)?, node.clone());
+            Ok(Some(Door { endpoint: endpoint.clone(), dispatcher }))
+        };
+        let cors = listener.http.as_ref().map(|http| listener::cors(&http.origins)).transpose()?.flatten();
+        let port = Port {
+            node: node.clone(),
+            http: door(&listener.http)?,
+            ws: door(&listener.ws)?,
+            stop: stopped.clone(),
+            _alive: alive.clone(),
+        };
+        if listener.http.is_some() {
+            local_addr.get_or_insert(address);
+        }
+        if listener.ws.is_some() {
+            ws_addr.get_or_insert(address);
+        }
+        for (protocol, endpoint) in [("http", &listener.http), ("ws", &listener.ws)] {
+            if let Some(endpoint) = endpoint {
+                announce(listener.name, protocol, address, endpoint);
+            }
+        }
+        addresses.push(address);
+        ports.push((socket, Arc::new(port), cors));
+    }
+    let local_addr = local_addr.ok_or(ServeError::NoListener)?;
+    for (socket, port, cors) in ports {
+        tokio::spawn(listener::accept(socket, port, cors, stopped.clone()));
+    }
     tokio::spawn(feed::run(node.clone(), stopped));
     if !node.config.dev_keys.is_empty() {
         tracing::warn!(%local_addr, "development accounts are unlocked: whoever reaches the port can spend from them");
     }
-    Ok(RpcServerHandle { local_addr, server: server.start(methods), feed: stop_feed })
+    Ok(RpcServerHandle { local_addr, ws_addr, addresses, stop, alive: ended })
 }
 
-fn limits(config: &RpcConfig) -> ServerConfig {
-    ServerConfig::builder()
-        .max_request_body_size(config.max_body_bytes)
-        .max_response_body_size(config.max_response_bytes)
-        .max_connections(config.max_connections)
-        .max_subscriptions_per_connection(config.max_subscriptions)
-        .set_batch_request_config(BatchRequestConfig::Limit(config.batch_limit))
-        .enable_ws_ping(PingConfig::new())
-        .set_id_provider(HexIds)
-        .set_tcp_no_delay(true)
-        .build()
-}
-
-/// `None` when no browser may call from elsewhere.
-fn cors(domains: &[String]) -> Result<Option<CorsLayer>, ServeError> {
-    if domains.is_empty() {
-        return Ok(None);
+/// Says in the log what is offered where, and warns of what strangers could misuse.
+fn announce(name: &str, protocol: &str, address: SocketAddr, endpoint: &Endpoint) {
+    let list = |names: &[Namespace]| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let (namespaces, token) = (list(&endpoint.namespaces), !endpoint.auth.is_open());
+    tracing::info!(%address, listener = name, protocol, namespaces, token, "JSON-RPC");
+    let private = Namespace::private(&endpoint.namespaces);
+    if crate::is_public(address.ip()) && !token && !private.is_empty() {
+        tracing::warn!(%address, namespaces = list(&private), "private namespaces are offered to whoever reaches the port");
     }
-    let origins = if domains.iter().any(|domain| domain == "*") {
-        AllowOrigin::any()
-    } else {
-        let origin =
-            |domain: &String| domain.parse::<HeaderValue>().map_err(|_| ServeError::CorsDomain(domain.clone()));
-        AllowOrigin::list(domains.iter().map(origin).collect::<Result<Vec<_>, _>>()?)
-    };
-    let headers = [hyper::header::CONTENT_TYPE];
-    Ok(Some(CorsLayer::new().allow_origin(origins).allow_methods([Method::GET, Method::POST]).allow_headers(headers)))
 }

@@ -98,7 +98,8 @@ async fn a_batch_keeps_its_order_and_its_limit() {
     assert_eq!(ids, [7, 5, 9], "{answer}");
     assert_eq!(answer[1]["result"], "0xd3c21bcecceda1000000");
     let long: Vec<_> = (0..5).map(|id| call(id, "eth_chainId", json!([]))).collect();
-    assert!(node.post(Value::from(long).to_string()).await["error"]["code"].is_number());
+    let refused = node.post(Value::from(long).to_string()).await;
+    assert_eq!((&refused[0]["error"]["code"], &refused[0]["id"]), (&json!(-32600), &json!(0)), "as in geth: {refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

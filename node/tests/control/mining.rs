@@ -1,6 +1,7 @@
 //! The miner's switches, and mining on request.
 
 use crate::support::*;
+use atoll_node::rpc::{Endpoint, Namespace};
 use atoll_primitives::Address;
 use serde_json::json;
 
@@ -67,7 +68,8 @@ async fn requests_for_blocks_wait_for_one_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mining_on_request_must_be_asked_for() {
-    let node = Node::start(|config| config.rpc.api = vec!["eth".into(), "web3".into()]).await;
+    let endpoint = Endpoint { namespaces: vec![Namespace::Eth, Namespace::Web3], ..Endpoint::default() };
+    let node = Node::start(|config| config.rpc.config.listeners[0].http = Some(endpoint)).await;
     for method in ["evm_mine", "miner_start", "admin_peers", "debug_setHead"] {
         assert_eq!(node.error(method, json!([])).await.0, -32601, "{method}");
     }

@@ -2,7 +2,10 @@
 
 use alloy_signer::SignerSync as _;
 use alloy_signer_local::PrivateKeySigner;
-use atoll_node::{DbEngine, MinerOptions, NodeConfig, PeerOptions, RpcOptions};
+use atoll_node::{
+    DbEngine, MinerOptions, NodeConfig, PeerOptions, RpcOptions,
+    rpc::{Endpoint, Listener, Namespace, RpcConfig},
+};
 use atoll_primitives::{
     Address, B256, Bytes, ChainSpec, Transaction, U256,
     consensus::{SignableTransaction as _, TxEip1559},
@@ -58,7 +61,7 @@ impl Node {
     pub async fn start(change: impl FnOnce(&mut NodeConfig)) -> Self {
         let (dir, port) = (TempDir::new().unwrap(), free_port());
         let listen = |port| format!("127.0.0.1:{port}").parse().unwrap();
-        let api = ["eth", "net", "web3", "txpool", "debug", "admin", "miner", "evm"];
+        let endpoint = Endpoint { namespaces: Namespace::ALL.to_vec(), ..Endpoint::default() };
         let mut config = NodeConfig {
             spec: spec(),
             data_dir: dir.path().into(),
@@ -66,18 +69,12 @@ impl Node {
             engine: DbEngine::Redb,
             cache_bytes: 8 << 20,
             rpc: RpcOptions {
-                listen: listen(port),
+                config: RpcConfig {
+                    listeners: vec![Listener::shared("rpc", listen(port), endpoint)],
+                    call_timeout: Duration::from_secs(60),
+                    ..RpcConfig::default()
+                },
                 advertise: "127.0.0.1".into(),
-                api: api.map(String::from).to_vec(),
-                cors: Vec::new(),
-                batch_limit: 100,
-                max_request: 1 << 20,
-                max_response: 1 << 24,
-                max_connections: 100,
-                log_range: 1000,
-                gas_cap: 30_000_000,
-                call_timeout: Duration::from_secs(60),
-                dev_keys: Vec::new(),
             },
             peers: PeerOptions {
                 listen: listen(0),

@@ -14,4 +14,4 @@ mod syncing;
 pub(crate) use api::EthServer;
 pub(crate) use calls::call_env;
 pub(crate) use server::Eth;
-pub(crate) use syncing::SyncingJson;
+pub(crate) use syncing::{SyncStatus, SyncingJson};

@@ -255,7 +255,7 @@ impl EthServer for Eth {
         let changes = self.0.filters.poll(&id, Instant::now())?;
         let render = move |_: &Node| match changes {
             Changes::Hashes(hashes) => json(&hashes),
-            Changes::Logs(logs) => json(&logs),
+            Changes::Logs(logs) => json(&logs.iter().map(|log| &log.log).collect::<Vec<_>>()),
             Changes::Transactions(found) => {
                 let found: Vec<_> = found.iter().map(|tx| (tx.transaction(), tx.sender)).collect();
                 json(&found.iter().map(|(tx, from)| TransactionJson::new(tx, *from, None)).collect::<Vec<_>>())

@@ -7,6 +7,8 @@ use atoll_primitives::{
     primitives::{LogData, Signature},
 };
 
+const EXPIRY: Duration = Duration::from_secs(300);
+
 fn block(number: u64, seed: u8, emitter: Address) -> (Arc<RecoveredBlock>, Arc<Vec<Receipt>>) {
     let header = Header { number, extra_data: Bytes::from(vec![seed]), ..Header::default() };
     let signed = Signed::new_unhashed(TxLegacy { nonce: number, ..TxLegacy::default() }, Signature::test_signature());
@@ -23,7 +25,7 @@ fn block(number: u64, seed: u8, emitter: Address) -> (Arc<RecoveredBlock>, Arc<V
 
 fn logs(changes: Changes) -> Vec<Log> {
     match changes {
-        Changes::Logs(logs) => logs,
+        Changes::Logs(logs) => logs.iter().map(|log| log.log.clone()).collect(),
         _ => panic!("not a log filter"),
     }
 }
@@ -31,7 +33,7 @@ fn logs(changes: Changes) -> Vec<Log> {
 #[test]
 fn log_filter_follows_a_reorganisation() {
     let (mine, other) = (Address::repeat_byte(1), Address::repeat_byte(2));
-    let (filters, now) = (Filters::new(4), Instant::now());
+    let (filters, now) = (Filters::new(4, EXPIRY), Instant::now());
     let id = filters.add_logs(Filter::new().address(mine), now).unwrap();
     let first = block(1, 7, mine);
     filters.on_head(&HeadUpdate::new(vec![], vec![first.clone(), block(2, 8, other)]));
@@ -49,7 +51,7 @@ fn log_filter_follows_a_reorganisation() {
 #[test]
 fn ranges_and_topics_are_respected() {
     let (emitter, now) = (Address::repeat_byte(1), Instant::now());
-    let filters = Filters::new(4);
+    let filters = Filters::new(4, EXPIRY);
     let late = filters.add_logs(Filter::new().from_block(5u64), now).unwrap();
     let topic = filters.add_logs(Filter::new().event_signature(B256::repeat_byte(3)), now).unwrap();
     filters.on_head(&HeadUpdate::new(vec![], vec![block(4, 3, emitter), block(5, 4, emitter)]));
@@ -59,7 +61,7 @@ fn ranges_and_topics_are_respected() {
 
 #[test]
 fn unpolled_filters_expire_and_their_number_is_bounded() {
-    let (filters, start) = (Filters::new(2), Instant::now());
+    let (filters, start) = (Filters::new(2, EXPIRY), Instant::now());
     let old = filters.add_blocks(start).unwrap();
     let later = start + EXPIRY / 2;
     let young = filters.add_blocks(later).unwrap();
@@ -74,7 +76,7 @@ fn unpolled_filters_expire_and_their_number_is_bounded() {
 
 #[test]
 fn a_filter_that_overflows_is_dropped() {
-    let (filters, now) = (Filters::new(2), Instant::now());
+    let (filters, now) = (Filters::new(2, EXPIRY), Instant::now());
     let id = filters.add_blocks(now).unwrap();
     let update = HeadUpdate::new(vec![], (0..1000).map(|number| block(number, 0, Address::ZERO)).collect());
     for _ in 0..MAX_ITEMS / 1000 {

@@ -5,8 +5,8 @@
 use atoll_chain::{Chain, ChainOptions};
 use atoll_primitives::{Address, Bytes, ChainSpec, U256};
 use atoll_rpc::{
-    ControlError, Namespace, NodeControl, NodeInfo, PeerInfo, PendingBlock, RpcConfig, RpcContext, RpcServerHandle,
-    SyncProgress, serve,
+    ControlError, Endpoint, Listener, Namespace, NodeControl, NodeInfo, PeerInfo, PendingBlock, RpcConfig, RpcContext,
+    RpcServerHandle, SyncProgress, serve,
 };
 use atoll_storage::{Storage, StorageOptions};
 use atoll_txpool::{PoolConfig, TxPool};
@@ -81,18 +81,20 @@ pub struct TestNode {
 
 /// Every namespace on a free port.
 pub fn config() -> RpcConfig {
-    use Namespace::{Admin, Debug, Eth, Miner, Net, Txpool, Web3};
-    RpcConfig {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        namespaces: vec![Eth, Net, Web3, Txpool, Debug, Admin, Miner],
-        ..RpcConfig::default()
-    }
+    let endpoint = Endpoint { namespaces: Namespace::ALL.to_vec(), ..Endpoint::default() };
+    let listeners = vec![Listener::shared("rpc", SocketAddr::from(([127, 0, 0, 1], 0)), endpoint)];
+    RpcConfig { listeners, ..RpcConfig::default() }
 }
 
 impl TestNode {
     /// Over this genesis file; seals are not checked.
     pub async fn start(genesis: &str, config: RpcConfig) -> Self {
         let spec = Arc::new(ChainSpec::from_json(genesis).unwrap());
+        Self::over(spec, config).await
+    }
+
+    /// Over this chain; seals are not checked.
+    pub async fn over(spec: Arc<ChainSpec>, config: RpcConfig) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let storage = Storage::open(dir.path(), &spec, StorageOptions::default()).unwrap();
         let engine = atoll_consensus::engine(spec.clone()).unwrap();

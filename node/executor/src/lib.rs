@@ -15,6 +15,7 @@ mod evm;
 mod output;
 mod overlay;
 mod receipts;
+mod revert;
 mod state_db;
 mod system;
 #[cfg(test)]
@@ -32,7 +33,12 @@ pub use env::{evm_env, spec_id};
 pub use error::{BoxError, ExecutionError};
 pub use output::{BlockOutput, OutputMismatch, validate_output};
 pub use overlay::Overlay;
+pub use revert::revert_reason;
 pub use revm::DatabaseRef;
 pub use state_db::{StateDb, StateDbError};
-pub use trace::{TraceError, TxTrace, trace_block, trace_call, trace_transaction};
+pub use trace::{
+    Frame, FrameLog, TraceError, TraceLimits, TraceOptions, TraceTypes, TxTrace, intermediate_roots, parity_calls,
+    parity_replay, parity_traces, state_within, trace_block, trace_block_frames, trace_call, trace_frames,
+    trace_transaction,
+};
 pub use tx_error::{Skip, TxError};

@@ -126,7 +126,9 @@ impl ChainSpec {
         if genesis.gas_limit < 5000 && seals {
             return Err(GenesisError::field("gasLimit", format!("is {}; the least is 5000", genesis.gas_limit)));
         }
-        if matches!(engine, EngineConfig::Ethash(_)) && genesis.difficulty.is_zero() {
+        // A chain that is past the merge from its genesis block on never works.
+        let never_works = genesis.config.terminal_total_difficulty.is_some_and(|total| total.is_zero());
+        if matches!(engine, EngineConfig::Ethash(_)) && genesis.difficulty.is_zero() && !never_works {
             return Err(GenesisError::field("difficulty", "is 0; proof of work needs at least 1"));
         }
         let network_id = match config.get("networkId") {

@@ -106,10 +106,14 @@ pub struct RpcConfig {
     pub gas_cap: u64,
     /// How long a call or a log query may take.
     pub call_timeout: Duration,
-    /// How long a trace may take.
+    /// How long a trace may take, whatever its `timeout` says.
     pub trace_timeout: Duration,
-    /// Bytes one trace may collect.
+    /// Bytes of a trace's answer; a trace that would become larger is ended.
     pub trace_limit_bytes: usize,
+    /// Traces made at one time; the others wait, at most `trace_timeout`.
+    pub concurrent_traces: usize,
+    /// Blocks one `trace_filter` may span.
+    pub trace_filter_range: u64,
     /// Most a transaction sent through this server may pay in fees, in wei; zero for no limit.
     pub fee_cap: U256,
     /// Requests a second of one client; `None` for no limit.
@@ -148,6 +152,8 @@ impl Default for RpcConfig {
             call_timeout: Duration::from_secs(5),
             trace_timeout: Duration::from_secs(30),
             trace_limit_bytes: 64 << 20,
+            concurrent_traces: 4,
+            trace_filter_range: 1000,
             fee_cap: U256::from(10).pow(U256::from(18)),
             rate_limit: None,
             trusted_proxies: Vec::new(),

@@ -15,7 +15,10 @@ use atoll_txpool::TxPool;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::Semaphore;
 
 /// An answer already rendered, off the tokio workers: blocks, receipts, logs and traces can be megabytes.
@@ -61,6 +64,8 @@ pub(crate) struct Node {
     pub(crate) tip_cache: Mutex<Option<(atoll_primitives::B256, u128)>>,
     /// One permit a blocking call; without it a client could fill the blocking threads of the whole process.
     permits: Arc<Semaphore>,
+    /// The same for traces, which hold a processor and much memory for long: `concurrent_traces` at one time.
+    trace_permits: Arc<Semaphore>,
 }
 
 impl Node {
@@ -80,6 +85,7 @@ impl Node {
             answers: Budget::new(memory::ANSWERS),
             tip_cache: Mutex::new(None),
             permits: Arc::new(Semaphore::new(config.concurrent_calls.max(1))),
+            trace_permits: Arc::new(Semaphore::new(config.concurrent_traces.max(1))),
             config,
         }
     }
@@ -105,8 +111,29 @@ impl Node {
         T: Send + 'static,
         F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
     {
-        let waited = self.config.call_timeout;
-        let permit = tokio::time::timeout(waited, self.permits.clone().acquire_owned()).await;
+        self.permitted(&self.permits, self.config.call_timeout, work).await
+    }
+
+    /// [`Node::blocking`] for traces, which have permits of their own and wait for them as long as a trace may take.
+    pub(crate) async fn tracing<T, F>(self: &Arc<Self>, work: F) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
+    {
+        self.permitted(&self.trace_permits, self.config.trace_timeout, work).await
+    }
+
+    async fn permitted<T, F>(
+        self: &Arc<Self>,
+        permits: &Arc<Semaphore>,
+        waited: Duration,
+        work: F,
+    ) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
+    {
+        let permit = tokio::time::timeout(waited, permits.clone().acquire_owned()).await;
         let permit = permit.map_err(|_| RpcError::Busy { waited })?;
         let node = self.clone();
         let work = move || {

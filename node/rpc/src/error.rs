@@ -147,6 +147,7 @@ impl From<StorageError> for RpcError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Pruned { number, oldest } => Self::Pruned { number, oldest },
+            StorageError::TooManyKeys { limit } => Self::TooManyResults { limit },
             error => Self::Storage(Box::new(error)),
         }
     }
@@ -168,6 +169,7 @@ impl RpcError {
             | Self::InvalidBlockRange { .. }
             | Self::RangeBeyondHead
             | Self::InvalidPercentile { .. } => -32602,
+            Self::Trace(error) if matches!(**error, TraceError::TooLarge { .. }) => -32005,
             Self::RangeTooLarge { .. }
             | Self::TooManyResults { .. }
             | Self::Busy { .. }

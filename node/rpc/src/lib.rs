@@ -35,6 +35,7 @@ mod revert;
 mod server;
 mod set_head;
 mod timed;
+mod trace;
 mod txpool;
 mod web3;
 mod work;

@@ -4,13 +4,14 @@ use crate::{
     Namespace, RpcError,
     admin::{Admin, AdminApiServer as _},
     context::Node,
-    debug::{Debug, DebugApiServer as _},
+    debug::{Debug, DebugApiServer as _, DebugPubSubServer as _, TraceChain},
     dev_accounts::{DevAccountsApi, EthAccountsServer, PersonalServer},
     eth::{Eth, EthServer as _},
     evm::{Evm, EvmApiServer as _},
     miner::{Miner, MinerApiServer as _},
     net::{Net, NetApiServer as _},
     set_head::{SetHead, SetHeadApiServer as _},
+    trace::{Trace, TraceApiServer as _},
     txpool::{Txpool, TxpoolApiServer as _},
     web3::{Web3, Web3ApiServer as _},
     work::{Work, WorkApiServer as _},
@@ -38,11 +39,13 @@ pub(crate) fn modules(node: &Arc<Node>, namespaces: &[Namespace]) -> Result<RpcM
             Namespace::Txpool => module.merge(Txpool(node).into_rpc())?,
             Namespace::Debug => {
                 module.merge(Debug(node.clone()).into_rpc())?;
-                module.merge(SetHead(node).into_rpc())?;
+                module.merge(SetHead(node.clone()).into_rpc())?;
+                module.merge(TraceChain(node).into_rpc())?;
             }
             Namespace::Admin => module.merge(Admin(node).into_rpc())?,
             Namespace::Evm => module.merge(Evm(node).into_rpc())?,
             Namespace::Miner => module.merge(Miner(node).into_rpc())?,
+            Namespace::Trace => module.merge(Trace(node).into_rpc())?,
         }
     }
     let versions: BTreeMap<&str, &str> = namespaces.iter().map(|namespace| (namespace.name(), "1.0")).collect();

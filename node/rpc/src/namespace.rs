@@ -22,6 +22,8 @@ pub enum Namespace {
     Miner,
     /// Mining on request, for development.
     Evm,
+    /// Parity's traces.
+    Trace,
 }
 
 /// Who is offered a namespace that nobody asked for by name.
@@ -37,8 +39,17 @@ enum Audience {
 
 impl Namespace {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Eth, Self::Net, Self::Web3, Self::Txpool, Self::Debug, Self::Admin, Self::Miner, Self::Evm];
+    pub const ALL: [Self; 9] = [
+        Self::Eth,
+        Self::Net,
+        Self::Web3,
+        Self::Txpool,
+        Self::Debug,
+        Self::Admin,
+        Self::Miner,
+        Self::Evm,
+        Self::Trace,
+    ];
 
     /// Its name: what stands before the underscore of its methods.
     pub const fn name(self) -> &'static str {
@@ -51,13 +62,14 @@ impl Namespace {
             Self::Admin => "admin",
             Self::Miner => "miner",
             Self::Evm => "evm",
+            Self::Trace => "trace",
         }
     }
 
     const fn audience(self) -> Audience {
         match self {
             Self::Eth | Self::Net | Self::Web3 | Self::Txpool => Audience::Public,
-            Self::Debug => Audience::Local,
+            Self::Debug | Self::Trace => Audience::Local,
             Self::Admin | Self::Miner | Self::Evm => Audience::Operator,
         }
     }

@@ -64,6 +64,12 @@ pub enum StorageError {
         /// Layout version of this program.
         expected: u64,
     },
+    /// More keys than a listing looks at.
+    #[error("more than {limit} keys to list")]
+    TooManyKeys {
+        /// How many it looks at.
+        limit: usize,
+    },
     /// Something stored does not decode or contradicts something else stored.
     #[error("the data directory is damaged: {what}{REBUILD}")]
     Corrupt {

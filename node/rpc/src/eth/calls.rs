@@ -7,6 +7,7 @@ use alloy_rpc_types_eth::{
 };
 use atoll_executor::{CallEnv, CallError, CallLimits, CallResult, StateDb, call, create_access_list, estimate_gas};
 use atoll_primitives::{Bytes, StateChanges, U256};
+use atoll_storage::StateView;
 use std::{fmt, sync::Arc};
 
 impl Node {
@@ -16,7 +17,12 @@ impl Node {
 
     /// The state as the executor reads it.
     pub(crate) fn state_db(&self, state: &StateAt) -> StateDb {
-        StateDb::new(state.view.clone(), Arc::new(self.storage().clone()))
+        self.view_db(state.view.clone())
+    }
+
+    /// A view as the executor reads it.
+    pub(crate) fn view_db(&self, view: StateView) -> StateDb {
+        StateDb::new(view, Arc::new(self.storage().clone()))
     }
 
     pub(super) fn call(

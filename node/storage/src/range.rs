@@ -49,8 +49,8 @@ fn part<K, T>(
     Ok(Listing { entries, next: None })
 }
 
-/// The distinct keys of `len` bytes that rows of a table begin with, after `prefix`; `step` bytes of each row belong to
-/// the key. Longer rows of one key (its history) are passed over.
+/// The distinct keys of `len` bytes that the rows of a table with this prefix begin with. All rows of a key after the
+/// first (its history) are passed over.
 fn keys_of(view: &StateView, table: Table, prefix: &[u8], len: usize) -> Result<Vec<Vec<u8>>, StorageError> {
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut start = prefix.to_vec();

@@ -33,12 +33,9 @@ pub struct RpcNode {
 
 /// Every namespace on a free port.
 pub fn config() -> RpcConfig {
-    use Namespace::{Admin, Debug, Eth, Miner, Net, Testing, Txpool, Web3};
-    RpcConfig {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        namespaces: vec![Eth, Net, Web3, Txpool, Debug, Admin, Miner, Testing],
-        ..RpcConfig::default()
-    }
+    let endpoint = Endpoint { namespaces: Namespace::ALL.to_vec(), ..Endpoint::default() };
+    let listeners = vec![Listener::shared("rpc", SocketAddr::from(([127, 0, 0, 1], 0)), endpoint)];
+    RpcConfig { listeners, ..RpcConfig::default() }
 }
 
 impl RpcNode {

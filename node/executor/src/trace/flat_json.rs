@@ -50,26 +50,11 @@ struct Entry<'a> {
 #[serde(untagged)]
 enum Action<'a> {
     #[serde(rename_all = "camelCase")]
-    Call {
-        call_type: String,
-        from: Address,
-        gas: U64,
-        input: &'a Bytes,
-        to: Option<Address>,
-        value: U256,
-    },
-    Create {
-        from: Address,
-        gas: U64,
-        init: &'a Bytes,
-        value: U256,
-    },
+    Call { call_type: String, from: Address, gas: U64, input: &'a Bytes, to: Option<Address>, value: U256 },
     #[serde(rename_all = "camelCase")]
-    Suicide {
-        address: Address,
-        balance: U256,
-        refund_address: Option<Address>,
-    },
+    Create { creation_method: String, from: Address, gas: U64, init: &'a Bytes, value: U256 },
+    #[serde(rename_all = "camelCase")]
+    Suicide { address: Address, balance: U256, refund_address: Option<Address> },
 }
 
 #[derive(Serialize)]
@@ -157,7 +142,9 @@ fn action(frame: &Frame) -> Action<'_> {
     let (from, gas, value) = (frame.from, U64::from(frame.gas), frame.value.unwrap_or_default());
     match frame.kind {
         SELFDESTRUCT => Action::Suicide { address: from, balance: value, refund_address: frame.to },
-        _ if frame.is_create() => Action::Create { from, gas, init: &frame.input, value },
+        op if frame.is_create() => {
+            Action::Create { creation_method: kind(op).to_lowercase(), from, gas, init: &frame.input, value }
+        }
         op => Action::Call { call_type: kind(op).to_lowercase(), from, gas, input: &frame.input, to: frame.to, value },
     }
 }

@@ -5,6 +5,7 @@ mod basic;
 mod besu_rpc;
 mod blockchain_test;
 mod chain_files;
+mod debug_geth;
 mod difficulty;
 mod era;
 mod ethash;
@@ -18,6 +19,7 @@ mod keys;
 mod no_engine;
 mod rlp;
 mod state_test;
+mod tracers;
 mod transaction_test;
 mod trie;
 mod vm_test;
@@ -29,6 +31,8 @@ pub(crate) const SUITES: &[Suite] = &[
     execution_apis::SUITE,
     besu_rpc::SUITE,
     graphql::SUITE,
+    tracers::SUITE,
+    debug_geth::SUITE,
     ethash::SUITE,
     difficulty::SUITE,
     rlp::SUITE,

@@ -157,6 +157,10 @@ impl NodeControl for Control {
         Ok(())
     }
 
+    fn gas_limit_target(&self) -> u64 {
+        self.miner.gas_limit()
+    }
+
     fn set_extra(&self, extra: Bytes) -> Result<(), ControlError> {
         self.miner.set_extra(extra).map_err(|error| ControlError::Refused(error.to_string()))
     }

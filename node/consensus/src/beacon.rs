@@ -53,6 +53,10 @@ impl Engine for Beacon {
         Err(ConsensusError::NoSealer { number: parent.number + 1 })
     }
 
+    fn prepare_payload(&self, header: &mut Header, parent: &SealedHeader) -> Result<(), ConsensusError> {
+        rules::prepare_merged(&self.spec, header, parent)
+    }
+
     fn rewards(&self, _header: &Header, _ommers: &[Header]) -> Vec<(Address, U256)> {
         Vec::new()
     }

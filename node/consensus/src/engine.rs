@@ -64,6 +64,13 @@ pub trait Engine: Send + Sync {
         now: u64,
     ) -> Result<(), ConsensusError>;
 
+    /// Fills the fields of a new merged header that follow from its parent and from its own timestamp, which is set:
+    /// what a beacon chain would ask for. The gas limit goes one step towards the preset one.
+    ///
+    /// # Errors
+    /// [`ConsensusError::NotMerged`] on a parent before the merge.
+    fn prepare_payload(&self, header: &mut Header, parent: &SealedHeader) -> Result<(), ConsensusError>;
+
     /// Wei to add to each address after the block's transactions, in this order.
     fn rewards(&self, header: &Header, ommers: &[Header]) -> Vec<(Address, U256)>;
 

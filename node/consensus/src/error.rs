@@ -19,6 +19,12 @@ pub enum ConsensusError {
         /// The block's number.
         number: u64,
     },
+    /// A payload is asked for where proof of work still goes on.
+    #[error("block {number} comes before the merge: payloads are built on merged blocks only")]
+    NotMerged {
+        /// The block's number.
+        number: u64,
+    },
     /// An ancestor's header is not known.
     #[error("ancestor {hash} is not known")]
     MissingAncestor {
@@ -340,7 +346,8 @@ impl ConsensusError {
             Self::Future { .. }
             | Self::MissingAncestor { .. }
             | Self::UnsupportedEngine { .. }
-            | Self::NoSealer { .. } => false,
+            | Self::NoSealer { .. }
+            | Self::NotMerged { .. } => false,
             Self::InvalidOmmer { source, .. } => source.is_fault(),
             _ => true,
         }

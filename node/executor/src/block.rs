@@ -20,7 +20,8 @@ use revm::{
 /// Computes the state root after these changes to the parent's state; called once a transaction before Byzantium.
 pub type RootFn<'a> = &'a dyn Fn(&StateChanges) -> Result<B256, BoxError>;
 
-pub(crate) type BlockEvm<DB> = EthEvm<Overlay<DB>, Collisions, PrecompilesMap>;
+/// An EVM over a working state; blocks of the chain run under [`Collisions`] alone.
+pub(crate) type BlockEvm<DB, I = Collisions> = EthEvm<Overlay<DB>, I, PrecompilesMap>;
 
 /// A block while it runs.
 pub(crate) struct BlockRun<'a, DB: DatabaseRef> {

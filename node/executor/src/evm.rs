@@ -8,7 +8,10 @@ use alloy_evm::{
 use revm::{
     Inspector,
     bytecode::opcode::SSTORE,
-    context_interface::cfg::gas_params::{GasId, GasParams},
+    context_interface::{
+        ContextTr, JournalTr,
+        cfg::gas_params::{GasId, GasParams},
+    },
     interpreter::{
         Host, Instruction, InstructionContext, InstructionExecResult, InstructionResult,
         instructions::host::sstore_with_gas_accounting, interpreter::EthInterpreter,
@@ -51,6 +54,13 @@ fn net_metered_sstore<H: Host + ?Sized>(context: InstructionContext<'_, H, EthIn
 /// The precompiles of an environment's fork.
 pub(crate) fn precompiles(env: &EvmEnv) -> PrecompilesMap {
     PrecompilesMap::from_static(Precompiles::new(PrecompileSpecId::from_spec_id(env.cfg_env.spec)))
+}
+
+/// Makes the fork's own precompiles the warm ones, wherever overrides have moved them: geth warms addresses by the
+/// fork alone.
+pub(crate) fn warm_precompiles<DB: Database, I>(evm: &mut EthEvm<DB, I, PrecompilesMap>) {
+    let precompiles = Precompiles::new(PrecompileSpecId::from_spec_id(evm.cfg.spec));
+    evm.journal_mut().warm_precompiles(precompiles.addresses_set());
 }
 
 /// An EVM over `db`; `inspect` says whether the inspector sees every instruction.

@@ -16,6 +16,7 @@ mod output;
 mod overlay;
 mod receipts;
 mod revert;
+mod simulate;
 mod state_db;
 mod system;
 #[cfg(test)]
@@ -35,6 +36,9 @@ pub use output::{BlockOutput, OutputMismatch, validate_output};
 pub use overlay::Overlay;
 pub use revert::revert_reason;
 pub use revm::DatabaseRef;
+pub use simulate::{
+    SimulateBlock, SimulateEnv, SimulateError, SimulateOverrides, SimulatedBlock, SimulatedCall, simulate,
+};
 pub use state_db::{StateDb, StateDbError};
 pub use trace::{
     Frame, FrameLog, TraceError, TraceLimits, TraceOptions, TraceTypes, TxTrace, intermediate_roots, parity_calls,

@@ -58,6 +58,12 @@ impl<DB: DatabaseRef> Overlay<DB> {
         }
     }
 
+    /// Starts with these changes made.
+    pub(crate) fn with_changes(base: DB, changes: &StateChanges) -> Self {
+        let codes = changes.code.iter().map(|(hash, code)| (*hash, Bytecode::new_raw(code.clone()))).collect();
+        Self { changes: changes.clone(), codes, ..Self::new(base) }
+    }
+
     /// What changed so far. Values may equal the base's where something was changed and changed back.
     pub fn changes(&self) -> &StateChanges {
         &self.changes

@@ -1,8 +1,9 @@
 //! What a block does outside its transactions: the DAO fork, system contract calls, requests, withdrawals, rewards.
 
-use crate::{ExecutionError, block::BlockEvm};
+use crate::{ExecutionError, Overlay, block::BlockEvm};
 use alloy_evm::{
     Evm,
+    eth::EthEvmContext,
     eth::dao_fork::{DAO_HARDFORK_ACCOUNTS, DAO_HARDFORK_BENEFICIARY},
 };
 use atoll_primitives::{
@@ -17,7 +18,7 @@ use atoll_primitives::{
         eip7685::Requests,
     },
 };
-use revm::{DatabaseCommit, DatabaseRef, context_interface::result::ExecutionResult};
+use revm::{DatabaseCommit, DatabaseRef, Inspector, context_interface::result::ExecutionResult};
 
 /// Topic of the deposit contract's event (EIP-6110).
 const DEPOSIT_EVENT: B256 = b256!("649bbc62d0e31342afea4e5cd82d4049e7e1ee912fc0889aa790803be39038c5");
@@ -25,9 +26,14 @@ const DEPOSIT_EVENT: B256 = b256!("649bbc62d0e31342afea4e5cd82d4049e7e1ee912fc08
 const DEPOSIT_DATA_LEN: usize = 576;
 const DEPOSIT_FIELDS: [usize; 5] = [48, 32, 8, 96, 8];
 
+/// An inspector of a block's EVM; calls of the system are not shown to it.
+pub(crate) trait Watch<DB: DatabaseRef>: Inspector<EthEvmContext<Overlay<DB>>> {}
+
+impl<DB: DatabaseRef, I: Inspector<EthEvmContext<Overlay<DB>>>> Watch<DB> for I {}
+
 /// Runs before the first transaction.
-pub(crate) fn before_transactions<DB: DatabaseRef>(
-    evm: &mut BlockEvm<DB>,
+pub(crate) fn before_transactions<DB: DatabaseRef, I: Watch<DB>>(
+    evm: &mut BlockEvm<DB, I>,
     spec: &ChainSpec,
     fork: Hardfork,
     header: &Header,
@@ -59,7 +65,7 @@ fn database<E: std::error::Error + Send + Sync + 'static>(error: E) -> Execution
     ExecutionError::Database(Box::new(error))
 }
 
-fn move_dao_funds<DB: DatabaseRef>(evm: &mut BlockEvm<DB>) -> Result<(), ExecutionError> {
+fn move_dao_funds<DB: DatabaseRef, I: Watch<DB>>(evm: &mut BlockEvm<DB, I>) -> Result<(), ExecutionError> {
     let state = evm.db_mut();
     for address in DAO_HARDFORK_ACCOUNTS {
         let funds = state.drain(address).map_err(database)?;
@@ -68,8 +74,8 @@ fn move_dao_funds<DB: DatabaseRef>(evm: &mut BlockEvm<DB>) -> Result<(), Executi
     Ok(())
 }
 
-fn call<DB: DatabaseRef>(
-    evm: &mut BlockEvm<DB>,
+fn call<DB: DatabaseRef, I: Watch<DB>>(
+    evm: &mut BlockEvm<DB, I>,
     contract: Address,
     input: Bytes,
 ) -> Result<ExecutionResult, ExecutionError> {
@@ -79,8 +85,8 @@ fn call<DB: DatabaseRef>(
 }
 
 /// Runs after the last transaction: the requests of the block (EIP-7685).
-pub(crate) fn requests<DB: DatabaseRef>(
-    evm: &mut BlockEvm<DB>,
+pub(crate) fn requests<DB: DatabaseRef, I: Watch<DB>>(
+    evm: &mut BlockEvm<DB, I>,
     spec: &ChainSpec,
     header: &Header,
     receipts: &[Receipt],
@@ -105,8 +111,8 @@ pub(crate) fn requests<DB: DatabaseRef>(
 
 /// EIP-7002 and EIP-7251: a failing or missing contract makes the block invalid. A private chain that never merged
 /// has no consensus layer to ask; its genesis may leave the contracts out, and then nobody can have asked anything.
-fn drain_requests<DB: DatabaseRef>(
-    evm: &mut BlockEvm<DB>,
+fn drain_requests<DB: DatabaseRef, I: Watch<DB>>(
+    evm: &mut BlockEvm<DB, I>,
     spec: &ChainSpec,
     header: &Header,
     contract: Address,
@@ -155,8 +161,8 @@ fn append_deposit(data: &[u8], out: &mut Vec<u8>) -> Option<()> {
 }
 
 /// Withdrawals (EIP-4895) and the engine's rewards, the last changes of a block.
-pub(crate) fn credit_balances<DB: DatabaseRef>(
-    evm: &mut BlockEvm<DB>,
+pub(crate) fn credit_balances<DB: DatabaseRef, I: Watch<DB>>(
+    evm: &mut BlockEvm<DB, I>,
     fork: Hardfork,
     withdrawals: Option<&Withdrawals>,
     rewards: &[(Address, U256)],

@@ -135,6 +135,11 @@ impl MinerHandle {
         self.change(|settings| settings.coinbase = coinbase);
     }
 
+    /// The gas limit blocks move towards.
+    pub fn gas_limit(&self) -> u64 {
+        self.owner.shared.settings.lock().gas_limit_target
+    }
+
     /// Changes the gas limit blocks move towards.
     pub fn set_gas_limit(&self, target: u64) {
         self.change(|settings| settings.gas_limit_target = target);

@@ -113,7 +113,12 @@ impl ChainSpec {
     ///
     /// # Errors
     /// [`GenesisError::Field`] for a value no chain can start from.
-    pub fn new(genesis: Genesis, config: &Value) -> Result<Self, GenesisError> {
+    pub fn new(mut genesis: Genesis, config: &Value) -> Result<Self, GenesisError> {
+        // Besu and geth read keys whatever their case, and files with this one exist.
+        if let (None, Some(id)) = (config.get("chainId"), config.get("chainID")) {
+            let found = || GenesisError::field("config.chainID", format!("{id} is not a positive integer"));
+            genesis.config.chain_id = id.as_u64().ok_or_else(found)?;
+        }
         let forks = forks::conditions(&genesis.config);
         forks::check_order(&forks)?;
         let engine = engine(config, &genesis)?;

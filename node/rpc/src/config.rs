@@ -104,6 +104,8 @@ pub struct RpcConfig {
     pub filter_expiry: Duration,
     /// Gas of one `eth_call`, whatever the request says.
     pub gas_cap: u64,
+    /// Blocks of one `eth_simulateV1`, with those that fill gaps between numbers.
+    pub simulate_blocks: u64,
     /// How long a call or a log query may take.
     pub call_timeout: Duration,
     /// How long a trace may take, whatever its `timeout` says.
@@ -149,6 +151,7 @@ impl Default for RpcConfig {
             // geth's.
             filter_expiry: Duration::from_secs(300),
             gas_cap: 50_000_000,
+            simulate_blocks: 256,
             call_timeout: Duration::from_secs(5),
             trace_timeout: Duration::from_secs(30),
             trace_limit_bytes: 64 << 20,

@@ -222,6 +222,10 @@ pub trait NodeControl: Send + Sync + 'static {
     fn mine_once(&self) -> Result<(), ControlError> {
         Err(ControlError::Unavailable("the miner"))
     }
+    /// Gas limit that blocks built here move towards; without a miner 30 million, as a miner starts with.
+    fn gas_limit_target(&self) -> u64 {
+        30_000_000
+    }
     /// The block the miner works on; `None` without a miner or before its first.
     fn pending_block(&self) -> Option<PendingBlock>;
 }

@@ -6,7 +6,7 @@
 //! node, -32000 everything else.
 
 use crate::{ControlError, auth::Denied, revert};
-use atoll_executor::{CallError, TraceError};
+use atoll_executor::{BuildError, CallError, OverrideError, SimulateError, TraceError, TxError};
 use atoll_primitives::{Address, B256, Bytes, U256};
 use atoll_storage::StorageError;
 use atoll_txpool::PoolError;
@@ -104,12 +104,17 @@ pub enum RpcError {
     Call(Box<CallError>),
     #[error(transparent)]
     Trace(Box<TraceError>),
+    #[error(transparent)]
+    Simulate(Box<SimulateError>),
     #[error("execution aborted (timeout = {}s)", after.as_secs_f32())]
     Timeout { after: Duration },
     #[error("the node is busy: no slot became free in {}s", waited.as_secs_f32())]
     Busy { waited: Duration },
     #[error("{message}")]
     Simulation { code: i32, message: String },
+
+    #[error("the block could not be built: {0}")]
+    BuildBlock(#[source] Box<BuildError>),
 
     #[error("filter not found")]
     FilterNotFound,
@@ -183,7 +188,8 @@ impl RpcError {
             Self::SyncTimeout { .. } => 4,
             Self::UnknownSubscription { .. } | Self::MethodNotFound { .. } | Self::NotificationsUnsupported => -32601,
             Self::Simulation { code, .. } => *code,
-            Self::Storage(_) | Self::Internal(_) => -32603,
+            Self::Simulate(error) => simulation_code(error),
+            Self::BuildBlock(_) | Self::Storage(_) | Self::Internal(_) => -32603,
             _ => -32000,
         }
     }
@@ -195,6 +201,37 @@ impl RpcError {
             Self::SyncTimeout { hash, .. } => Some(hash.to_string()),
             _ => None,
         }
+    }
+}
+
+/// Codes of execution-apis for `eth_simulateV1`; geth's where it names none.
+fn simulation_code(error: &SimulateError) -> i32 {
+    match error {
+        SimulateError::Empty | SimulateError::TooManyWithdrawals { .. } => -32602,
+        SimulateError::TooManyBlocks { .. } | SimulateError::GasBudget => -38026,
+        SimulateError::NumberOrder { .. } => -38020,
+        SimulateError::TimeOrder { .. } => -38021,
+        SimulateError::BlockGasLimit { .. } => -38015,
+        SimulateError::Timeout => -32016,
+        SimulateError::Transaction { error, .. } => transaction_code(error),
+        SimulateError::Override(OverrideError::MovedToItself(_)) => -38022,
+        SimulateError::Override(_) | SimulateError::Request(_) => -32000,
+        SimulateError::Root(_) | SimulateError::Execution(_) => -32603,
+    }
+}
+
+fn transaction_code(error: &TxError) -> i32 {
+    match error {
+        TxError::NonceTooLow { .. } => -38010,
+        TxError::NonceTooHigh { .. } => -38011,
+        TxError::FeeCapTooLow { .. } => -38012,
+        TxError::IntrinsicGas { .. } | TxError::FloorDataGas { .. } => -38013,
+        TxError::InsufficientFunds { .. } | TxError::CostOverflow { .. } => -38014,
+        TxError::GasLimitReached { .. } => -38015,
+        TxError::SenderNotEoa { .. } => -38024,
+        TxError::InitCodeSize { .. } => -38025,
+        TxError::TipAboveFeeCap { .. } => -32602,
+        _ => -32603,
     }
 }
 

@@ -10,7 +10,9 @@ use crate::{
     evm::{Evm, EvmApiServer as _},
     miner::{Miner, MinerApiServer as _},
     net::{Net, NetApiServer as _},
+    openrpc,
     set_head::{SetHead, SetHeadApiServer as _},
+    testing::{Testing, TestingApiServer as _},
     trace::{Trace, TraceApiServer as _},
     txpool::{Txpool, TxpoolApiServer as _},
     web3::{Web3, Web3ApiServer as _},
@@ -22,7 +24,7 @@ use std::{
     sync::Arc,
 };
 
-/// The methods of the chosen namespaces, and `rpc_modules`, which lists them.
+/// The methods of the chosen namespaces, `rpc_modules`, which lists them, and `rpc.discover`, which describes them.
 pub(crate) fn modules(node: &Arc<Node>, namespaces: &[Namespace]) -> Result<RpcModule<()>, RegisterMethodError> {
     let mut module = RpcModule::new(());
     let namespaces: BTreeSet<Namespace> = namespaces.iter().copied().collect();
@@ -46,10 +48,17 @@ pub(crate) fn modules(node: &Arc<Node>, namespaces: &[Namespace]) -> Result<RpcM
             Namespace::Evm => module.merge(Evm(node).into_rpc())?,
             Namespace::Miner => module.merge(Miner(node).into_rpc())?,
             Namespace::Trace => module.merge(Trace(node).into_rpc())?,
+            Namespace::Testing => module.merge(Testing(node).into_rpc())?,
         }
     }
     let versions: BTreeMap<&str, &str> = namespaces.iter().map(|namespace| (namespace.name(), "1.0")).collect();
     module.register_method("rpc_modules", move |_, (), _| Ok::<_, RpcError>(versions.clone()))?;
+    let names: BTreeSet<&'static str> = module.method_names().chain([openrpc::DISCOVER]).collect();
+    // Rendered once: what is offered does not change while the server runs.
+    let document = openrpc::document(&names, &node.client_version);
+    module.register_method(openrpc::DISCOVER, move |_, (), _| {
+        document.clone().ok_or(RpcError::Internal("the OpenRPC document could not be rendered"))
+    })?;
     Ok(module)
 }
 

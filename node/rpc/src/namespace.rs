@@ -24,6 +24,8 @@ pub enum Namespace {
     Evm,
     /// Parity's traces.
     Trace,
+    /// Payloads for tests, on merged chains.
+    Testing,
 }
 
 /// Who is offered a namespace that nobody asked for by name.
@@ -39,7 +41,7 @@ enum Audience {
 
 impl Namespace {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Eth,
         Self::Net,
         Self::Web3,
@@ -49,6 +51,7 @@ impl Namespace {
         Self::Miner,
         Self::Evm,
         Self::Trace,
+        Self::Testing,
     ];
 
     /// Its name: what stands before the underscore of its methods.
@@ -63,6 +66,7 @@ impl Namespace {
             Self::Miner => "miner",
             Self::Evm => "evm",
             Self::Trace => "trace",
+            Self::Testing => "testing",
         }
     }
 
@@ -70,7 +74,7 @@ impl Namespace {
         match self {
             Self::Eth | Self::Net | Self::Web3 | Self::Txpool => Audience::Public,
             Self::Debug | Self::Trace => Audience::Local,
-            Self::Admin | Self::Miner | Self::Evm => Audience::Operator,
+            Self::Admin | Self::Miner | Self::Evm | Self::Testing => Audience::Operator,
         }
     }
 

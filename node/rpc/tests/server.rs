@@ -53,6 +53,28 @@ async fn chain_and_network_id_differ() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_method_is_described_by_rpc_discover() {
+    let node = with_accounts().await;
+    let document = node.ok("rpc.discover", json!([])).await;
+    let methods = document["methods"].as_array().unwrap();
+    let undescribed: Vec<_> = methods.iter().filter(|method| method["x-undescribed"] == true).collect();
+    assert!(undescribed.is_empty(), "no row in openrpc/table.rs: {undescribed:?}");
+    let names: Vec<&str> = methods.iter().map(|method| method["name"].as_str().unwrap()).collect();
+    for name in ["rpc.discover", "eth_simulateV1", "eth_subscribe", "personal_sign", "testing_buildBlockV1"] {
+        assert!(names.contains(&name), "{name}");
+    }
+    // What is described is there; what is not offered is not described.
+    for name in names {
+        let answer = node.call(name, json!([])).await;
+        assert!(answer["error"]["code"] != -32601 || name.ends_with("ubscribe"), "{name}: {answer}");
+    }
+    let few = atoll_rpc::RpcConfig { namespaces: vec![atoll_rpc::Namespace::Net], ..config() };
+    let node = TestNode::start(&genesis(), few).await;
+    let document = node.ok("rpc.discover", json!([])).await;
+    assert_eq!(document["methods"].as_array().unwrap().len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_have_the_codes_clients_know() {
     let node = TestNode::start(&genesis(), config()).await;
     for (method, params, code) in [

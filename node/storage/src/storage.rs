@@ -124,6 +124,11 @@ impl Storage {
         Arc::clone(&self.inner.memory.read().base)
     }
 
+    /// Newest blocks whose state stays in memory while the node runs.
+    pub fn flush_depth(&self) -> u64 {
+        self.inner.flush_depth
+    }
+
     fn layer(&self, hash: &B256) -> Option<Arc<Layer>> {
         self.inner.memory.read().layers.get(hash).cloned()
     }

@@ -144,6 +144,10 @@ impl Engine for Ethash {
         Ok(())
     }
 
+    fn prepare_payload(&self, header: &mut Header, parent: &SealedHeader) -> Result<(), ConsensusError> {
+        rules::prepare_merged(&self.spec, header, parent)
+    }
+
     fn rewards(&self, header: &Header, ommers: &[Header]) -> Vec<(Address, U256)> {
         rewards::rewards(&self.spec, header, ommers)
     }

@@ -7,6 +7,7 @@ mod forks;
 mod gas;
 mod lineage;
 mod merge;
+mod payload;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub(crate) use fields::dao_extra_data;
 pub(crate) use gas::next_gas_limit;
 pub use lineage::FUTURE_TOLERANCE;
 pub(crate) use merge::transition;
+pub(crate) use payload::prepare_merged;
 
 /// What a rule may look at.
 pub(crate) struct Context<'a> {

@@ -207,3 +207,27 @@ fn engines_to_come_are_refused_by_name() {
         assert_eq!(error, ConsensusError::UnsupportedEngine { name });
     }
 }
+
+#[test]
+fn a_prepared_payload_passes_on_a_merged_parent_only() {
+    let mut config = config("osaka");
+    config["terminalTotalDifficulty"] = json!(0);
+    config.as_object_mut().unwrap().remove("ethash");
+    let genesis = json!({
+        "config": config, "difficulty": "0x0", "gasLimit": "0x1c9c380", "timestamp": "0x3e8", "alloc": {},
+    });
+    let merged = Arc::new(ChainSpec::from_json(&genesis.to_string()).unwrap());
+    let (parent, engine) = (merged.genesis_header(), engine(Arc::clone(&merged)).unwrap());
+    let mut header = Header { timestamp: 1_012, gas_limit: 1, ..Header::default() };
+    engine.prepare_payload(&mut header, &parent).unwrap();
+    assert_eq!(header.gas_limit, 30_000_000 - 30_000_000 / 1_024 + 1);
+    assert_eq!(engine.verify_header(&header, &parent, &NoAncestors, 1_012), Ok(()));
+    let early = Header { timestamp: 1_000, ..Header::default() };
+    let error = engine.prepare_payload(&mut early.clone(), &parent).unwrap_err();
+    assert!(matches!(error, ConsensusError::Timestamp { found: 1_000, parent: 1_000 }), "{error}");
+
+    let work = spec(&self::config("osaka"));
+    let engine = crate::engine(Arc::clone(&work)).unwrap();
+    let error = engine.prepare_payload(&mut header, &work.genesis_header()).unwrap_err();
+    assert!(matches!(error, ConsensusError::NotMerged { number: 1 }), "{error}");
+}

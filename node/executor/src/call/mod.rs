@@ -3,8 +3,8 @@
 mod access_list;
 mod deadline;
 mod estimate;
-mod overrides;
-mod request;
+pub(crate) mod overrides;
+pub(crate) mod request;
 mod session;
 
 pub use access_list::{AccessListOutcome, create_access_list};
@@ -12,7 +12,7 @@ pub use estimate::estimate_gas;
 pub use overrides::OverrideError;
 
 pub(crate) use deadline::Deadline;
-pub(crate) use session::Session;
+pub(crate) use session::{Session, relax};
 
 use crate::{ExecutionError, TxError, builder::BuildError};
 use alloy_rpc_types_eth::{BlockOverrides, TransactionRequest, state::StateOverride};
@@ -83,7 +83,7 @@ pub struct CallOutcome {
 }
 
 impl CallOutcome {
-    fn new(result: ExecutionResult) -> Self {
+    pub(crate) fn new(result: ExecutionResult) -> Self {
         let gas: ResultGas = *result.gas();
         let created = result.created_address();
         let result = match result {

@@ -8,7 +8,7 @@ use alloy_rpc_types_eth::{
 };
 use atoll_primitives::{Address, B256, Header, U256, keccak256};
 use revm::{DatabaseRef, context::BlockEnv, context_interface::block::BlobExcessGasAndPrice, state::Bytecode};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Overrides that contradict themselves.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +19,11 @@ pub enum OverrideError {
     /// `movePrecompileToAddress` on an address that holds no precompile.
     #[error("account {0} is not a precompile")]
     NotAPrecompile(Address),
+    /// A precompile is moved to where it is.
+    #[error("account {0} moves its precompile to itself")]
+    MovedToItself(Address),
     /// A precompile is moved to an address that another override also changes.
-    #[error("account {0} has already been overridden by a precompile")]
+    #[error("account {0} is already overridden")]
     AlreadyOverridden(Address),
     /// Code that starts like an EIP-7702 designation and is none.
     #[error("account {address} has invalid code")]
@@ -93,14 +96,14 @@ pub(crate) fn header(
     Ok((header, late))
 }
 
-/// Applies state overrides; the answer says which precompiles leave their address.
+/// Applies state overrides; the answer says which precompiles leave their address. Of two that are moved to one
+/// address the one from the higher address works there: geth accepts both, in no order.
 pub(crate) fn state<DB: DatabaseRef>(
     state: &mut Overlay<DB>,
     overrides: StateOverride,
     precompiles: &PrecompilesMap,
 ) -> Result<Vec<PrecompileMove>, OverrideError> {
     let mut moves = Vec::new();
-    let mut targets = BTreeSet::new();
     // By address, so that the answer does not depend on a hash map's order.
     let sorted: BTreeMap<Address, AccountOverride> = overrides.into_iter().collect();
     for (address, change) in &sorted {
@@ -109,7 +112,10 @@ pub(crate) fn state<DB: DatabaseRef>(
             if !is_precompile {
                 return Err(OverrideError::NotAPrecompile(*address));
             }
-            if sorted.contains_key(&to) || !targets.insert(to) {
+            if to == *address {
+                return Err(OverrideError::MovedToItself(to));
+            }
+            if sorted.contains_key(&to) {
                 return Err(OverrideError::AlreadyOverridden(to));
             }
         }
@@ -129,6 +135,16 @@ fn apply<DB: DatabaseRef>(
     address: Address,
     change: AccountOverride,
 ) -> Result<(), OverrideError> {
+    // Naming an account without changing it does not make it exist.
+    let empty_diff = change.state_diff.as_ref().is_none_or(|slots| slots.is_empty());
+    if change.nonce.is_none()
+        && change.balance.is_none()
+        && change.code.is_none()
+        && change.state.is_none()
+        && empty_diff
+    {
+        return Ok(());
+    }
     let database = |error| OverrideError::Execution(ExecutionError::Database(error));
     let mut account = state.account(address).map_err(|error| database(Box::new(error)))?.unwrap_or_default();
     account.nonce = change.nonce.unwrap_or(account.nonce);

@@ -95,6 +95,9 @@ impl<DB: DatabaseRef + 'static> Session<DB> {
         let env = self.env_for(&tx);
         let precompiles = overrides::moved(evm::precompiles(&env), &self.moves)?;
         let mut evm = evm::build(&mut self.state, env, precompiles, inspector, inspect);
+        if !self.moves.is_empty() {
+            evm::warm_precompiles(&mut evm);
+        }
         let outcome = block::transact(&mut evm, self.block, tx);
         // After the deadline any failure is the deadline's.
         outcome.map_err(
@@ -106,7 +109,7 @@ impl<DB: DatabaseRef + 'static> Session<DB> {
 }
 
 /// What geth's `eth_call` does not check: nonce, sender's code, the block's gas limit, EIP-7825's cap.
-fn relax(env: &mut EvmEnv) {
+pub(crate) fn relax(env: &mut EvmEnv) {
     env.cfg_env.disable_nonce_check = true;
     env.cfg_env.disable_eip3607 = true;
     env.cfg_env.disable_block_gas_limit = true;

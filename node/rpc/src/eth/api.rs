@@ -1,7 +1,7 @@
 //! The methods of `eth`, as execution-apis and geth define them. Blocks are named by number, tag, hash or
 //! EIP-1898 object; without one, the newest is meant.
 
-use super::SyncingJson;
+use super::{CapabilitiesJson, SimulatePayload, SyncingJson};
 use crate::{RpcError, context::Json};
 use alloy_rpc_types_eth::{
     BlockId, BlockNumberOrTag, BlockOverrides, EIP1186AccountProofResponse, FeeHistory, Filter, Index,
@@ -28,6 +28,9 @@ pub(crate) trait Eth {
     fn hashrate(&self) -> Result<U64, RpcError>;
     #[method(name = "config")]
     fn chain_config(&self) -> Result<EthConfig, RpcError>;
+
+    #[method(name = "capabilities")]
+    fn capabilities(&self) -> Result<CapabilitiesJson, RpcError>;
 
     // Blocks.
     #[method(name = "blockNumber")]
@@ -135,6 +138,9 @@ pub(crate) trait Eth {
         block: Option<BlockId>,
         state: Option<StateOverride>,
     ) -> Result<Json, RpcError>;
+
+    #[method(name = "simulateV1")]
+    async fn simulate(&self, payload: SimulatePayload, block: Option<BlockId>) -> Result<Json, RpcError>;
 
     // Fees.
     #[method(name = "gasPrice")]

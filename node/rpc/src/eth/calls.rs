@@ -84,7 +84,7 @@ impl Node {
 }
 
 /// A failure of the EVM in geth's words; the EVM's own where geth has none.
-fn halted(reason: &(impl fmt::Debug + fmt::Display)) -> String {
+pub(super) fn halted(reason: &(impl fmt::Debug + fmt::Display)) -> String {
     // The variants are revm's, which this room does not depend on; their names are stable.
     let name = format!("{reason:?}");
     let known = match name.split('(').next().unwrap_or_default() {

@@ -1,6 +1,6 @@
 //! Every `eth` method: cheap reads at once, everything else through [`Node::blocking`].
 
-use super::{EthServer, SyncingJson, chain_config};
+use super::{CapabilitiesJson, EthServer, SimulatePayload, SyncingJson, chain_config};
 use crate::{
     RpcError,
     context::{Json, Node, json},
@@ -43,6 +43,10 @@ impl EthServer for Eth {
 
     fn chain_config(&self) -> Result<EthConfig, RpcError> {
         chain_config::chain_config(&self.0.spec, self.0.storage().genesis_hash(), self.0.head().timestamp)
+    }
+
+    fn capabilities(&self) -> Result<CapabilitiesJson, RpcError> {
+        Ok(self.0.capabilities())
     }
 
     fn block_number(&self) -> Result<U64, RpcError> {
@@ -207,6 +211,10 @@ impl EthServer for Eth {
         state: Option<StateOverride>,
     ) -> Result<Json, RpcError> {
         self.0.blocking_json(move |node| node.access_list(&request, block, state)).await
+    }
+
+    async fn simulate(&self, payload: SimulatePayload, block: Option<BlockId>) -> Result<Json, RpcError> {
+        self.0.blocking(move |node| node.simulate(payload, block)).await
     }
 
     async fn gas_price(&self) -> Result<U256, RpcError> {

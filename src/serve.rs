@@ -147,6 +147,7 @@ fn node_config(args: NodeArgs, spec: ChainSpec, data_dir: std::path::PathBuf) ->
         engine: args.db.parse()?,
         cache_bytes: args.db_cache << 20,
         prune: args.prune,
+        index_addresses: args.index_addresses,
         mine: args.mine,
         gas_price: args.gas_price.into(),
         pool_pending: args.txpool_pending,

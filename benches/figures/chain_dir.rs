@@ -21,7 +21,7 @@ pub fn reopen(spec: &Arc<ChainSpec>, data: &Path, engine: DbEngine) -> Chain {
     let options = StorageOptions { engine, ..StorageOptions::default() };
     let storage = Storage::open(data, spec, options).unwrap();
     let consensus = atoll_consensus::engine(Arc::clone(spec)).unwrap();
-    Chain::open(Arc::clone(spec), storage, consensus, ChainOptions { verify_seals: true }).unwrap()
+    Chain::open(Arc::clone(spec), storage, consensus, ChainOptions::default()).unwrap()
 }
 
 /// Takes a directory away; one that is not there is no error.

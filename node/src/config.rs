@@ -20,6 +20,8 @@ pub struct NodeConfig {
     pub cache_bytes: usize,
     /// How many blocks keep their state readable; `None` for all.
     pub prune: Option<u64>,
+    /// Whether to keep an index from addresses to their transactions.
+    pub index_addresses: bool,
     /// JSON-RPC.
     pub rpc: RpcOptions,
     /// Peers.

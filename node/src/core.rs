@@ -32,10 +32,14 @@ pub fn open_chain(
     options: StorageOptions,
     verify_seals: bool,
 ) -> Result<Chain, NodeError> {
+    open(spec, dir, options, ChainOptions { verify_seals, ..ChainOptions::default() })
+}
+
+fn open(spec: Arc<ChainSpec>, dir: &Path, options: StorageOptions, chain: ChainOptions) -> Result<Chain, NodeError> {
     std::fs::create_dir_all(dir).map_err(|source| NodeError::DataDir { path: dir.into(), source })?;
     let storage = Storage::open(&dir.join("chain"), &spec, options)?;
     let engine = atoll_consensus::engine(spec.clone())?;
-    Ok(Chain::open(spec, storage, engine, ChainOptions { verify_seals })?)
+    Ok(Chain::open(spec, storage, engine, chain)?)
 }
 
 /// Makes the tables of a node's data directory again from its segments.
@@ -66,7 +70,8 @@ impl Core {
             prune: config.prune,
             ..StorageOptions::default()
         };
-        let chain = open_chain(spec.clone(), &config.data_dir, options, true)?;
+        let chain = ChainOptions { index_addresses: config.index_addresses, ..ChainOptions::default() };
+        let chain = open(spec.clone(), &config.data_dir, options, chain)?;
         let pool_config = PoolConfig {
             price_limit: config.gas_price,
             global_slots: config.pool_pending,

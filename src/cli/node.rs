@@ -31,6 +31,10 @@ pub struct NodeArgs {
     /// Memory for the engine's cache, in MiB
     #[arg(long = "db.cache", env = "ATOLL_DB_CACHE", default_value_t = 64, value_name = "MIB")]
     pub db_cache: usize,
+    /// Keep an index from addresses to their transactions, for ots_searchTransactions*. Every block is executed once
+    /// more in the background; switched on later, the index is built from the first block on
+    #[arg(long = "index.addresses", env = "ATOLL_INDEX_ADDRESSES")]
+    pub index_addresses: bool,
     /// Keep the states of this many blocks only, at least 128: balances, calls, traces and proofs of older blocks are
     /// then refused, and so is a reorganisation below them. Blocks, transactions and receipts stay [default: keep all]
     #[arg(

@@ -1,8 +1,8 @@
 //! The chain's handle: opening, reading the head, events, shutting down. It must not know how a block is checked.
 
 use crate::{
-    ChainError, ChainEvent, Import, ImportError, InternalError, Origin, check::Overlay, flush::Flusher, restore,
-    side::SideStore,
+    AddressIndex, ChainError, ChainEvent, Import, ImportError, InternalError, Origin, addresses::Indexer,
+    check::Overlay, flush::Flusher, restore, side::SideStore,
 };
 use atoll_consensus::Engine;
 use atoll_primitives::{Address, B256, Block, ChainSpec, Header, SealedHeader, TxHash, U256};
@@ -31,11 +31,13 @@ pub type SenderLookup = Arc<dyn Fn(&TxHash) -> Option<Address> + Send + Sync>;
 pub struct ChainOptions {
     /// Whether seals are verified: off only for public test chains, whose blocks carry none.
     pub verify_seals: bool,
+    /// Whether an index of addresses is kept. It costs executing every block once more, in the background.
+    pub index_addresses: bool,
 }
 
 impl Default for ChainOptions {
     fn default() -> Self {
-        Self { verify_seals: true }
+        Self { verify_seals: true, index_addresses: false }
     }
 }
 
@@ -57,6 +59,8 @@ pub(crate) struct Shared {
     pub invalid: Cache<B256, ()>,
     pub events: broadcast::Sender<ChainEvent>,
     pub flusher: Flusher,
+    /// Once the chain is open, if it was asked for.
+    pub indexer: OnceLock<Indexer>,
     pub senders: OnceLock<SenderLookup>,
     pub stopped: AtomicBool,
 }
@@ -83,10 +87,16 @@ impl Chain {
             invalid: Cache::new(INVALID_HASHES),
             events: broadcast::channel(EVENTS).0,
             flusher,
+            indexer: OnceLock::new(),
             senders: OnceLock::new(),
             stopped: AtomicBool::new(false),
         };
         restore::restore(&shared)?;
+        if shared.options.index_addresses {
+            let indexer = Indexer::start(Arc::clone(&shared.spec), shared.storage.clone());
+            let indexer = indexer.map_err(ChainError::Thread)?;
+            shared.indexer.get_or_init(|| indexer);
+        }
         let head = shared.storage.head();
         metrics::gauge!("atoll_chain_head").set(head.number as f64);
         tracing::info!(number = head.number, hash = %head.hash, "chain opened");
@@ -160,6 +170,11 @@ impl Chain {
         &self.shared.spec
     }
 
+    /// The index of addresses, if [`ChainOptions::index_addresses`] asked for it.
+    pub fn addresses(&self) -> Option<&AddressIndex> {
+        self.shared.indexer.get().map(Indexer::index)
+    }
+
     /// The consensus engine.
     pub fn engine(&self) -> &Arc<dyn Engine> {
         &self.shared.engine
@@ -173,6 +188,9 @@ impl Chain {
     pub fn shutdown(&self) -> Result<(), ChainError> {
         let _writer = self.shared.writer.lock();
         self.shared.stopped.store(true, Ordering::Release);
+        if let Some(indexer) = self.shared.indexer.get() {
+            indexer.stop();
+        }
         self.shared.flusher.stop();
         self.shared.storage.flush_all()?;
         Ok(())

@@ -100,6 +100,9 @@ impl Shared {
             tracing::debug!(number = head.number, hash = %head.hash, ?origin, "new head");
         }
         self.flusher.wake();
+        if let Some(indexer) = self.indexer.get() {
+            indexer.wake();
+        }
         let Reorg { reverted, applied } = reorg;
         let change = HeadChange {
             head,

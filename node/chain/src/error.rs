@@ -1,7 +1,7 @@
 //! Why a block is not imported, and whose fault that is. It must not know peers' scores or exit codes.
 
 use atoll_consensus::ConsensusError;
-use atoll_executor::{ExecutionError, OutputMismatch};
+use atoll_executor::{ExecutionError, OutputMismatch, TraceError};
 use atoll_primitives::{B256, RecoveryError};
 use atoll_storage::StorageError;
 
@@ -108,6 +108,15 @@ pub enum InternalError {
     /// The state could not be read.
     #[error("execution failed")]
     Execution(#[source] Box<ExecutionError>),
+    /// A block of the chain cannot be executed once more.
+    #[error("block {hash} cannot be executed once more")]
+    Replay {
+        /// Its hash.
+        hash: B256,
+        /// Why.
+        #[source]
+        source: Box<TraceError>,
+    },
     /// A block that must be there is not.
     #[error("block {hash} is missing")]
     Missing {

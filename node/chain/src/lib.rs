@@ -11,6 +11,7 @@
 //! One writer at a time imports; readers clone the handle. This room must not know sockets, JSON or the
 //! transaction pool, and every call may take CPU time and disk: never on a tokio worker.
 
+mod addresses;
 mod batch;
 mod chain;
 mod check;
@@ -26,6 +27,7 @@ mod restore;
 mod rewind;
 mod side;
 
+pub use addresses::{AddressIndex, AddressIndexError, AddressPage, Direction};
 pub use batch::BatchError;
 pub use chain::{Chain, ChainOptions, SenderLookup};
 pub use error::{ChainError, ImportError, InternalError, InvalidBlock};

@@ -4,6 +4,7 @@
 //! consensus rules (rewards arrive as amounts). Nothing here is asynchronous; callers on a tokio worker use
 //! `spawn_blocking`.
 
+mod addresses;
 mod block;
 mod builder;
 mod call;
@@ -24,6 +25,7 @@ mod testing;
 mod trace;
 mod tx_error;
 
+pub use addresses::{block_addresses, is_precompile};
 pub use block::{RootFn, execute_block, execute_transaction};
 pub use builder::{BlockBuilder, BuildError, BuiltBlock, TxResult};
 pub use call::{

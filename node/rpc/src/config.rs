@@ -98,6 +98,8 @@ pub struct RpcConfig {
     pub log_range_limit: u64,
     /// Logs one query may return.
     pub log_result_limit: usize,
+    /// Transactions one page of Otterscan may hold.
+    pub ots_page_limit: usize,
     /// Polled filters of all clients.
     pub max_filters: usize,
     /// How long a filter lives that nobody polls.
@@ -147,6 +149,7 @@ impl Default for RpcConfig {
             concurrent_calls: 64,
             log_range_limit: 100_000,
             log_result_limit: 20_000,
+            ots_page_limit: 25,
             max_filters: 1024,
             // geth's.
             filter_expiry: Duration::from_secs(300),

@@ -6,6 +6,7 @@
 //! node, -32000 everything else.
 
 use crate::{ControlError, auth::Denied, revert};
+use atoll_chain::AddressIndexError;
 use atoll_executor::{BuildError, CallError, OverrideError, SimulateError, TraceError, TxError};
 use atoll_primitives::{Address, B256, Bytes, U256};
 use atoll_storage::StorageError;
@@ -56,6 +57,12 @@ pub enum RpcError {
     RangeTooLarge { span: u64, limit: u64 },
     #[error("query returned more than {limit} results; narrow the block range")]
     TooManyResults { limit: usize },
+    #[error("max allowed page size: {limit}, not {size}")]
+    PageTooLarge { size: usize, limit: usize },
+    #[error("this node keeps no index of addresses; start it with --index.addresses")]
+    NoAddressIndex,
+    #[error(transparent)]
+    AddressIndex(Box<AddressIndexError>),
     #[error("invalid reward percentile: {reason}")]
     InvalidPercentile { reason: String },
     #[error("request beyond head block: requested {requested}, head {head}")]
@@ -158,6 +165,15 @@ impl From<StorageError> for RpcError {
     }
 }
 
+impl From<AddressIndexError> for RpcError {
+    fn from(error: AddressIndexError) -> Self {
+        match error {
+            AddressIndexError::Storage(error) => error.into(),
+            error => Self::AddressIndex(Box::new(error)),
+        }
+    }
+}
+
 impl RpcError {
     /// Its JSON-RPC code.
     pub fn code(&self) -> i32 {
@@ -177,6 +193,7 @@ impl RpcError {
             Self::Trace(error) if matches!(**error, TraceError::TooLarge { .. }) => -32005,
             Self::RangeTooLarge { .. }
             | Self::TooManyResults { .. }
+            | Self::PageTooLarge { .. }
             | Self::Busy { .. }
             | Self::TooManyRequests { .. }
             | Self::UnreadAnswers

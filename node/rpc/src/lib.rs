@@ -27,6 +27,7 @@ mod modules;
 mod namespace;
 mod net;
 mod openrpc;
+mod ots;
 mod params;
 mod pubsub;
 mod rate;

@@ -11,6 +11,7 @@ use crate::{
     miner::{Miner, MinerApiServer as _},
     net::{Net, NetApiServer as _},
     openrpc,
+    ots::{Ots, OtsApiServer as _},
     set_head::{SetHead, SetHeadApiServer as _},
     testing::{Testing, TestingApiServer as _},
     trace::{Trace, TraceApiServer as _},
@@ -49,6 +50,7 @@ pub(crate) fn modules(node: &Arc<Node>, namespaces: &[Namespace]) -> Result<RpcM
             Namespace::Miner => module.merge(Miner(node).into_rpc())?,
             Namespace::Trace => module.merge(Trace(node).into_rpc())?,
             Namespace::Testing => module.merge(Testing(node).into_rpc())?,
+            Namespace::Ots => module.merge(Ots(node).into_rpc())?,
         }
     }
     let versions: BTreeMap<&str, &str> = namespaces.iter().map(|namespace| (namespace.name(), "1.0")).collect();

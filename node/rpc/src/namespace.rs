@@ -26,6 +26,8 @@ pub enum Namespace {
     Trace,
     /// Payloads for tests, on merged chains.
     Testing,
+    /// What the Otterscan explorer asks.
+    Ots,
 }
 
 /// Who is offered a namespace that nobody asked for by name.
@@ -41,7 +43,7 @@ enum Audience {
 
 impl Namespace {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Eth,
         Self::Net,
         Self::Web3,
@@ -52,6 +54,7 @@ impl Namespace {
         Self::Evm,
         Self::Trace,
         Self::Testing,
+        Self::Ots,
     ];
 
     /// Its name: what stands before the underscore of its methods.
@@ -67,13 +70,14 @@ impl Namespace {
             Self::Evm => "evm",
             Self::Trace => "trace",
             Self::Testing => "testing",
+            Self::Ots => "ots",
         }
     }
 
     const fn audience(self) -> Audience {
         match self {
             Self::Eth | Self::Net | Self::Web3 | Self::Txpool => Audience::Public,
-            Self::Debug | Self::Trace => Audience::Local,
+            Self::Debug | Self::Trace | Self::Ots => Audience::Local,
             Self::Admin | Self::Miner | Self::Evm | Self::Testing => Audience::Operator,
         }
     }

@@ -153,6 +153,7 @@ impl Storage {
         for layer in &plan.dead {
             put_block(&mut batch, &layer.header, &layer.executed.total_difficulty, layer.position);
         }
+        let logs = self.index_logs(&plan.buried, &mut batch)?;
         flat.put(&mut batch);
         let wiped = put_nodes(&base.kv, &trie, &mut batch)?;
         put_base(&mut batch, &plan.target, plan.journal);
@@ -161,8 +162,14 @@ impl Storage {
             base.set_oldest_state(kept);
         }
         fault::point(Point::FlushBeforeCommit);
-        base.kv.write(batch).inspect_err(|_| base.set_oldest_state(oldest))?;
+        base.kv.write(batch).inspect_err(|_| {
+            base.set_oldest_state(oldest);
+            self.inner.log_index.withdraw();
+        })?;
         fault::point(Point::FlushAfterCommit);
+        if let Some(logs) = logs {
+            self.inner.log_index.publish(logs);
+        }
         let _alone = base.close_gate();
         flat.publish();
         changes::publish_nodes(base, trie, wiped);

@@ -4,12 +4,14 @@
 //! This room must not know the EVM, the rules of validity or fork choice, sockets or JSON. `chain` is the only
 //! one to write.
 
+mod addresses;
 mod base;
 mod error;
 pub mod fault;
 mod filter;
 mod flush;
 mod layer;
+mod logs;
 mod memory;
 mod open;
 mod past;
@@ -17,6 +19,7 @@ mod prune;
 mod rebuild;
 mod range;
 mod restore;
+mod runs;
 mod segment;
 mod storage;
 mod tables;
@@ -29,11 +32,13 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use addresses::{BlockAddresses, TxPlace};
 pub use atoll_kv::{Engine as DbEngine, KvError};
 pub use error::StorageError;
 pub use layer::ExecutedBlock;
-pub use rebuild::{Lost, Rebuild, Rebuilt, Scope};
+pub use logs::{BlockLogs, FoundLog, LogQuery, LogScan};
 pub use range::{ChangedKeys, Listing, MAX_LISTED_KEYS};
+pub use rebuild::{Lost, Rebuild, Rebuilt, Scope};
 pub use storage::{Storage, StorageOptions};
 pub use tables::names as table_names;
 pub use trie::{AccountProof, NodeChanges, StorageProof, StorageTrieChanges, TrieChanges, hashed_trie_root};

@@ -8,6 +8,7 @@ use crate::{
     base::Base,
     memory::Memory,
     restore::Journal,
+    runs::RunIndex,
     segment::{KIND_BLOCK, KIND_HEAD, Position, Reader, Scanned, Segments, decode_block},
     storage::{Caches, Inner},
     tables::{self, encode_value},
@@ -66,6 +67,8 @@ impl Storage {
             flush_depth: options.flush_depth,
             layer_bytes: options.layer_bytes,
             prune: options.prune,
+            log_index: RunIndex::open(&persisted.kv, tables::LOG_RUNS, tables::LOG_INDEX)?,
+            address_index: RunIndex::open(&persisted.kv, tables::ADDRESS_RUNS, tables::ADDRESS_INDEX)?,
             base: Arc::new(persisted),
             segments,
             flushing: Mutex::new(()),
@@ -74,7 +77,9 @@ impl Storage {
             caches: Caches::new(options.cache_bytes / 2),
             _lock: lock,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let storage = Self { inner: Arc::new(inner) };
+        storage.complete_log_index()?;
+        Ok(storage)
     }
 }
 

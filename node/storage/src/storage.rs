@@ -5,8 +5,10 @@ use crate::{
     base::{Base, Stamp},
     filter::Filter,
     layer::Layer,
+    logs::{BlockLogs, ByLogs},
     memory::Memory,
     restore::Journal,
+    runs::RunIndex,
     segment::{KIND_BLOCK, Position, Segments, decode_block, decode_receipts},
     tables,
 };
@@ -64,6 +66,10 @@ pub(crate) struct Inner {
     pub prune: Option<u64>,
     pub base: Arc<Base>,
     pub segments: Segments,
+    /// Where logs are found. Changed by whoever moves the base.
+    pub log_index: RunIndex,
+    /// Where transactions are found by address, if anybody asked for that.
+    pub address_index: RunIndex,
     // Locks are taken in this order: `flushing`, the segments' tail, the base's gate, `memory`.
     /// Held by whoever moves the base.
     pub flushing: Mutex<()>,
@@ -80,6 +86,8 @@ pub(crate) struct Caches {
     pub headers: Cache<B256, Arc<SealedHeader>>,
     pub blocks: Cache<B256, (usize, Arc<RecoveredBlock>), BySize>,
     pub receipts: Cache<B256, (usize, Arc<Vec<Receipt>>), BySize>,
+    /// All logs of small blocks.
+    pub logs: Cache<B256, Arc<BlockLogs>, ByLogs>,
 }
 
 /// Weighs an entry by the bytes of its record; in memory it takes about twice that.
@@ -99,6 +107,7 @@ impl Caches {
             headers: Cache::new((cache_bytes / 16 / 1024).clamp(64, 65_536)),
             blocks: Cache::with_weighter(1024, bytes, BySize),
             receipts: Cache::with_weighter(1024, bytes, BySize),
+            logs: Cache::with_weighter(4096, bytes * 2, ByLogs),
         }
     }
 }
@@ -129,7 +138,7 @@ impl Storage {
         self.inner.flush_depth
     }
 
-    fn layer(&self, hash: &B256) -> Option<Arc<Layer>> {
+    pub(crate) fn layer(&self, hash: &B256) -> Option<Arc<Layer>> {
         self.inner.memory.read().layers.get(hash).cloned()
     }
 
@@ -249,7 +258,7 @@ impl Storage {
         Ok(Some(receipts))
     }
 
-    fn record(&self, hash: &B256) -> Result<Option<Vec<u8>>, StorageError> {
+    pub(crate) fn record(&self, hash: &B256) -> Result<Option<Vec<u8>>, StorageError> {
         let Some(position) = self.inner.base.kv.get(tables::LOCATIONS, hash.as_slice())? else { return Ok(None) };
         match self.inner.segments.read(Position::decode(&position)?)? {
             (KIND_BLOCK, payload) => Ok(Some(payload)),

@@ -37,11 +37,19 @@ pub(crate) const TOTAL_DIFFICULTY: Table = Table("total_difficulty");
 pub(crate) const LOCATIONS: Table = Table("locations");
 /// Transaction hash → number of its canonical block ‖ index.
 pub(crate) const TRANSACTIONS: Table = Table("transactions");
+/// Run ‖ hash of an address or topic ‖ block → canonical blocks with such logs; see `runs`.
+pub(crate) const LOG_INDEX: Table = Table("log_index");
+/// Run → what it covers.
+pub(crate) const LOG_RUNS: Table = Table("log_runs");
+/// Run ‖ hash of an address ‖ place → transactions that involve it; empty unless asked for.
+pub(crate) const ADDRESS_INDEX: Table = Table("address_index");
+/// Run → what it covers.
+pub(crate) const ADDRESS_RUNS: Table = Table("address_runs");
 /// The few values below.
 pub(crate) const META: Table = Table("meta");
 
 /// All of them.
-pub(crate) const ALL: [Table; 15] = [
+pub(crate) const ALL: [Table; 19] = [
     ACCOUNTS,
     SLOTS,
     CODE,
@@ -56,6 +64,10 @@ pub(crate) const ALL: [Table; 15] = [
     TOTAL_DIFFICULTY,
     LOCATIONS,
     TRANSACTIONS,
+    LOG_INDEX,
+    LOG_RUNS,
+    ADDRESS_INDEX,
+    ADDRESS_RUNS,
     META,
 ];
 

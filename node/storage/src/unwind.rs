@@ -2,12 +2,13 @@
 //! state back, and the tries follow. It must not know why.
 
 use crate::{
-    Storage, StorageError,
+    Storage, StorageError, TxPlace,
     fault::{self, Point},
     flush::{Flat, put_nodes},
     layer::Layer,
     memory::Memory,
     open::{put_base, put_block},
+    runs::Staged,
     tables::{self, ChangeSet, History, decode_account, decode_value},
 };
 use atoll_kv::{Batch, Table};
@@ -96,9 +97,13 @@ impl Storage {
             batch.put(tables::META, tables::META_LEFT_HEAD, memory.head.hash.as_slice());
         }
         put_base(&mut batch, &target, tail.end());
+        let indexes = self.cut_indexes(target.number, &mut batch)?;
         fault::point(Point::UnwindBeforeCommit);
-        self.inner.base.kv.write(batch)?;
+        self.inner.base.kv.write(batch).inspect_err(|_| self.withdraw_indexes())?;
         fault::point(Point::UnwindAfterCommit);
+        let [logs, addresses] = indexes;
+        self.inner.log_index.publish(logs);
+        self.inner.address_index.publish(addresses);
         self.inner.base.clear_caches();
         self.inner.base.set_target(Arc::clone(&target));
         gate.push(target.number);
@@ -106,6 +111,19 @@ impl Storage {
         tracing::warn!(from = memory.head.number, to = target.number, "unwound persisted blocks");
         *memory = Memory { epoch, ..Memory::new(target) };
         Ok(())
+    }
+
+    /// Takes what lies above a block out of both indexes.
+    fn cut_indexes(&self, number: u64, batch: &mut Batch) -> Result<[Staged; 2], StorageError> {
+        let kv = &self.inner.base.kv;
+        let logs = self.inner.log_index.truncate(kv, Some(number), batch)?;
+        let last = TxPlace::last_of(number).encode();
+        Ok([logs, self.inner.address_index.truncate(kv, Some(last), batch)?])
+    }
+
+    fn withdraw_indexes(&self) {
+        self.inner.log_index.withdraw();
+        self.inner.address_index.withdraw();
     }
 
     /// What puts the state from the base back to block `to`; the rows of the blocks between go into `batch`.

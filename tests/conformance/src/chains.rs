@@ -56,7 +56,8 @@ pub fn open(spec: Arc<ChainSpec>, folder: &Path, verify_seals: bool) -> Result<C
     let options = StorageOptions { cache_bytes: CACHE_BYTES, ..StorageOptions::default() };
     let storage = Storage::open(folder, &spec, options).map_err(|error| explain(&error))?;
     let engine = atoll_consensus::engine(Arc::clone(&spec)).map_err(|error| explain(&error))?;
-    Chain::open(spec, storage, engine, ChainOptions { verify_seals }).map_err(|error| explain(&error))
+    Chain::open(spec, storage, engine, ChainOptions { verify_seals, ..ChainOptions::default() })
+        .map_err(|error| explain(&error))
 }
 
 /// Imports one block.

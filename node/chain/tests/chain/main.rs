@@ -2,6 +2,7 @@
 //! must not skip a seal.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod addresses;
 mod concurrent;
 mod deep;
 mod era1;

@@ -67,12 +67,17 @@ pub fn spec_with(more: serde_json::Value) -> Arc<ChainSpec> {
 
 pub fn open(dir: &Path, spec: &Arc<ChainSpec>, flush_depth: u64) -> Chain {
     let options = StorageOptions { cache_bytes: 8 << 20, flush_depth, ..StorageOptions::default() };
-    open_with(dir, spec, options).unwrap()
+    open_with(dir, spec, options, ChainOptions::default()).unwrap()
 }
 
-pub fn open_with(dir: &Path, spec: &Arc<ChainSpec>, options: StorageOptions) -> Result<Chain, ChainError> {
+pub fn open_with(
+    dir: &Path,
+    spec: &Arc<ChainSpec>,
+    options: StorageOptions,
+    chain: ChainOptions,
+) -> Result<Chain, ChainError> {
     let storage = Storage::open(dir, spec, options)?;
-    Chain::open(spec.clone(), storage, engine(spec.clone()).unwrap(), ChainOptions::default())
+    Chain::open(spec.clone(), storage, engine(spec.clone()).unwrap(), chain)
 }
 
 /// A node with a data directory of its own.

@@ -2,7 +2,7 @@
 //! EIP-1898 object; without one, the newest is meant.
 
 use super::{CapabilitiesJson, SimulatePayload, SyncingJson};
-use crate::{RpcError, context::Json};
+use crate::{RpcError, context::Json, logs::LogFilter};
 use alloy_rpc_types_eth::{
     BlockId, BlockNumberOrTag, BlockOverrides, EIP1186AccountProofResponse, FeeHistory, Filter, Index,
     StorageValuesRequest, TransactionRequest, state::StateOverride,
@@ -161,7 +161,7 @@ pub(crate) trait Eth {
 
     // Logs and filters.
     #[method(name = "getLogs")]
-    async fn logs(&self, filter: Filter) -> Result<Json, RpcError>;
+    async fn logs(&self, filter: LogFilter) -> Result<Json, RpcError>;
     #[method(name = "newFilter")]
     fn new_filter(&self, filter: Filter) -> Result<String, RpcError>;
     #[method(name = "newBlockFilter")]

@@ -5,6 +5,7 @@ use crate::{
     RpcError,
     context::{Json, Node, json},
     filters::Changes,
+    logs::LogFilter,
     render::TransactionJson,
 };
 use alloy_rpc_types_eth::{
@@ -243,8 +244,8 @@ impl EthServer for Eth {
         self.0.blocking(move |node| node.fee_history(count.to(), newest, percentiles.as_deref())).await
     }
 
-    async fn logs(&self, filter: Filter) -> Result<Json, RpcError> {
-        self.0.blocking_json(move |node| node.logs(&filter)).await
+    async fn logs(&self, filter: LogFilter) -> Result<Json, RpcError> {
+        self.0.blocking(move |node| node.logs_json(&filter)).await
     }
 
     fn new_filter(&self, filter: Filter) -> Result<String, RpcError> {
@@ -274,7 +275,7 @@ impl EthServer for Eth {
 
     async fn filter_logs(&self, id: String) -> Result<Json, RpcError> {
         let filter = self.0.filters.log_filter(&id, Instant::now())?;
-        self.0.blocking_json(move |node| node.logs(&filter)).await
+        self.0.blocking(move |node| node.logs_json(&filter.into())).await
     }
 
     fn uninstall_filter(&self, id: String) -> Result<bool, RpcError> {

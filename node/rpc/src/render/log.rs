@@ -1,7 +1,9 @@
 //! Logs with their place in the chain.
 
 use alloy_rpc_types_eth::Log;
-use atoll_primitives::{Receipt, RecoveredBlock};
+use atoll_primitives::{Address, B256, Bytes, Receipt, RecoveredBlock, U64};
+use atoll_storage::BlockLogs;
+use serde::{Serialize, Serializer};
 
 /// All logs of a block in order; `removed` when a reorganisation took the block out.
 pub(crate) fn block_logs<'a>(
@@ -24,4 +26,41 @@ pub(crate) fn block_logs<'a>(
         log_index: Some(log_index as u64),
         removed,
     })
+}
+
+/// The logs of several blocks as one list, in geth's shape.
+pub(crate) struct BlockLogsJson<'a>(pub(crate) &'a [BlockLogs]);
+
+/// A log with its place, nothing copied.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LogJson<'a> {
+    address: Address,
+    topics: &'a [B256],
+    data: &'a Bytes,
+    block_number: U64,
+    block_timestamp: U64,
+    transaction_hash: B256,
+    transaction_index: U64,
+    block_hash: B256,
+    log_index: U64,
+    removed: bool,
+}
+
+impl Serialize for BlockLogsJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let logs = self.0.iter().flat_map(|block| block.logs.iter().map(move |found| (block, found)));
+        serializer.collect_seq(logs.map(|(block, found)| LogJson {
+            address: found.log.address,
+            topics: found.log.topics(),
+            data: &found.log.data.data,
+            block_number: U64::from(block.number),
+            block_timestamp: U64::from(block.timestamp),
+            transaction_hash: found.transaction_hash,
+            transaction_index: U64::from(found.transaction_index),
+            block_hash: block.hash,
+            log_index: U64::from(found.log_index),
+            removed: false,
+        }))
+    }
 }

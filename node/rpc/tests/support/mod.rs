@@ -2,6 +2,8 @@
 //! wiring's answers (peers, miner) are fixed here.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "each test binary uses a part")]
 
+pub mod blocks;
+
 use atoll_chain::{Chain, ChainOptions};
 use atoll_primitives::{Address, Bytes, ChainSpec, U256};
 use atoll_rpc::{
@@ -89,6 +91,15 @@ pub fn config() -> RpcConfig {
 impl TestNode {
     /// Over this genesis file; seals are not checked.
     pub async fn start(genesis: &str, config: RpcConfig) -> Self {
+        Self::start_chain(genesis, config, ChainOptions::default()).await
+    }
+
+    /// The same with an index of addresses.
+    pub async fn start_indexed(genesis: &str, config: RpcConfig) -> Self {
+        Self::start_chain(genesis, config, ChainOptions { index_addresses: true, ..ChainOptions::default() }).await
+    }
+
+    async fn start_chain(genesis: &str, config: RpcConfig, options: ChainOptions) -> Self {
         let spec = Arc::new(ChainSpec::from_json(genesis).unwrap());
         Self::over(spec, config).await
     }
@@ -98,7 +109,8 @@ impl TestNode {
         let dir = tempfile::tempdir().unwrap();
         let storage = Storage::open(dir.path(), &spec, StorageOptions::default()).unwrap();
         let engine = atoll_consensus::engine(spec.clone()).unwrap();
-        let chain = Chain::open(spec.clone(), storage.clone(), engine, ChainOptions { verify_seals: false }).unwrap();
+        let options = ChainOptions { verify_seals: false, ..options };
+        let chain = Chain::open(spec.clone(), storage.clone(), engine, options).unwrap();
         let pool = TxPool::new(spec.clone(), storage, PoolConfig::default());
         let context = RpcContext {
             chain: chain.clone(),

@@ -4,9 +4,11 @@
 //! A segment is a row of records; a record is its length (4 bytes, little-endian), the CRC-32 of what follows
 //! (4 bytes, little-endian), a kind (1 byte) and a payload. What is written is never changed.
 
+mod logs;
 mod record;
 mod scan;
 
+pub(crate) use logs::visit_logs;
 pub(crate) use record::{KIND_BLOCK, KIND_HEAD, decode_block, decode_receipts, encode_block};
 pub(crate) use scan::{Walked, walk};
 

@@ -69,7 +69,7 @@ pub(crate) fn decode_receipts(payload: &[u8]) -> Result<Vec<Receipt>, StorageErr
 }
 
 /// Enters a list: its payload. `RlpHeader::decode` has checked that the bytes are there.
-fn open_list<'a>(bytes: &mut &'a [u8]) -> alloy_rlp::Result<&'a [u8]> {
+pub(super) fn open_list<'a>(bytes: &mut &'a [u8]) -> alloy_rlp::Result<&'a [u8]> {
     RlpHeader::decode_bytes(bytes, true)
 }
 

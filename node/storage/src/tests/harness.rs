@@ -3,8 +3,8 @@
 use crate::{DbEngine, ExecutedBlock, StateView, Storage, StorageOptions, TrieChanges};
 use alloy_trie::TrieAccount;
 use atoll_primitives::{
-    Account, Address, B256, Block, BlockBody, Bytes, ChainSpec, Header, Log, Receipt, RecoveredBlock, StateChanges,
-    StorageChanges, Transaction, U256,
+    Account, Address, B256, Block, BlockBody, Bloom, Bytes, ChainSpec, Header, Log, Receipt, RecoveredBlock,
+    StateChanges, StorageChanges, Transaction, U256,
     consensus::{Receipt as PlainReceipt, SignableTransaction, TxLegacy},
     keccak256,
     primitives::{LogData, Signature},
@@ -18,6 +18,7 @@ use std::{
 pub const ENGINES: [DbEngine; 2] = [DbEngine::Redb, DbEngine::Sled];
 pub const ADDRESSES: u64 = 12;
 pub const SLOTS: u64 = 10;
+pub const TOPICS: u64 = 6;
 
 /// A small generator (splitmix64): the same seed gives the same blocks in another process too.
 pub struct Rng(pub u64);
@@ -34,6 +35,10 @@ impl Rng {
 
 pub fn address(n: u64) -> Address {
     Address::from_word(keccak256(n.to_be_bytes()))
+}
+
+pub fn topic(n: u64) -> B256 {
+    B256::from(U256::from(n))
 }
 
 /// The whole state as maps.
@@ -194,7 +199,7 @@ impl Blocks {
         });
         let number = before.block.number() + 1;
         let transactions: Vec<_> = (0..rng.below(3)).map(|n| transaction(seed << 8 | n)).collect();
-        let receipts = (1..).zip(&transactions).map(|(n, _)| receipt(n, seed)).collect();
+        let receipts: Vec<Receipt> = (1..).zip(&transactions).map(|(n, _)| receipt(n, &mut rng)).collect();
         let senders = transactions.iter().map(|_| address(rng.below(ADDRESSES))).collect();
         let header = Header {
             parent_hash: *parent,
@@ -202,6 +207,7 @@ impl Blocks {
             state_root: world.root(),
             extra_data: seed.to_be_bytes().into(),
             difficulty: U256::from(1),
+            logs_bloom: receipts.iter().fold(Bloom::ZERO, |all, receipt| all | *receipt.logs_bloom()),
             ..Header::default()
         };
         let block = Block { header, body: BlockBody { transactions, ..Default::default() } };
@@ -274,6 +280,7 @@ impl Blocks {
             at = executed.block.header().parent_hash;
         }
         assert_eq!(storage.canonical_hash(storage.head_number() + 1).unwrap(), None);
+        super::logs::check_logs(self, storage, head);
     }
 }
 
@@ -282,9 +289,14 @@ fn transaction(nonce: u64) -> Transaction {
     Transaction::Legacy(tx.into_signed(Signature::test_signature()))
 }
 
-fn receipt(n: u64, seed: u64) -> Receipt {
-    let data = LogData::new_unchecked(vec![B256::from(U256::from(seed))], vec![1, 2, 3].into());
-    let logs = vec![Log { address: address(n), data }];
+/// A receipt with up to three logs of few addresses and topics, so that queries find some and not all.
+fn receipt(n: u64, rng: &mut Rng) -> Receipt {
+    let log = |rng: &mut Rng| {
+        let topics = (0..rng.below(5)).map(|_| topic(rng.below(TOPICS))).collect();
+        let data = LogData::new_unchecked(topics, vec![n as u8; rng.below(80) as usize].into());
+        Log { address: address(rng.below(3)), data }
+    };
+    let logs = (0..rng.below(4)).map(|_| log(rng)).collect();
     let receipt = PlainReceipt { status: true.into(), cumulative_gas_used: 21_000 * n, logs };
-    if seed.is_multiple_of(2) { Receipt::Legacy(receipt.into()) } else { Receipt::Eip1559(receipt.into()) }
+    if rng.below(2) == 0 { Receipt::Legacy(receipt.into()) } else { Receipt::Eip1559(receipt.into()) }
 }

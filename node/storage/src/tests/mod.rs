@@ -3,7 +3,8 @@
 
 mod crash;
 mod directory;
-mod harness;
+pub(crate) mod harness;
+mod logs;
 mod past;
 mod random;
 mod views;

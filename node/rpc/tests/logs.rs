@@ -1,0 +1,109 @@
+//! `eth_getLogs` over HTTP: what matches, what is refused, and that blocks in memory and in the index answer alike.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use atoll_primitives::{Address, B256, Block, U256, primitives::TxKind};
+use atoll_rpc::RpcConfig;
+use serde_json::{Value, json};
+use support::{
+    TestNode,
+    blocks::{LOGGER, genesis, transaction},
+    config,
+};
+
+fn topic(n: u64) -> B256 {
+    B256::from(U256::from(n))
+}
+
+/// Blocks with two logs each: topics (number % 3, number), and (7, 7).
+async fn logged(blocks: u64, config: RpcConfig) -> (TestNode, Vec<Block>) {
+    let node = TestNode::start(&genesis(&json!({})), config).await;
+    let log =
+        |nonce, topics: [u64; 2]| transaction(nonce, TxKind::Call(LOGGER), 0, topics.map(|n| topic(n).0).concat());
+    let mine = |number: u64| node.mine(vec![log(number * 2 - 2, [number % 3, number]), log(number * 2 - 1, [7, 7])]);
+    let mined = (1..=blocks).map(mine).collect();
+    (node, mined)
+}
+
+fn numbers(logs: &Value) -> Vec<u64> {
+    let number = |log: &Value| u64::from_str_radix(&log["blockNumber"].as_str().unwrap()[2..], 16).unwrap();
+    logs.as_array().unwrap().iter().map(number).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_matches_is_found_in_memory_and_in_the_index() {
+    let (node, blocks) = logged(150, config()).await;
+    let storage = node.chain.storage();
+    let get = |filter: Value| node.ok("eth_getLogs", json!([filter]));
+    for round in 0..2 {
+        let base = storage.base().number;
+        assert_eq!(base == 150, round == 1, "at first some blocks are in memory");
+        let all = json!({ "fromBlock": "0x0", "toBlock": "latest" });
+        let with = |key: &str, value: Value| {
+            let mut filter = all.clone();
+            filter[key] = value;
+            filter
+        };
+        assert_eq!(get(all.clone()).await.as_array().unwrap().len(), 300);
+        assert_eq!(numbers(&get(with("topics", json!([null, topic(9)]))).await), [9]);
+        assert_eq!(numbers(&get(with("topics", json!([null, topic(140)]))).await), [140]);
+        let either =
+            get(with("topics", json!([[topic(0), topic(1)], [topic(3), topic(4), topic(5), topic(144)]]))).await;
+        assert_eq!(numbers(&either), [3, 4, 144], "a list in each position");
+        assert_eq!(get(with("topics", json!([topic(7)]))).await.as_array().unwrap().len(), 150);
+        assert_eq!(get(with("topics", json!([topic(9)]))).await, json!([]), "the position counts");
+        assert_eq!(get(with("topics", json!([null, null]))).await.as_array().unwrap().len(), 300);
+        assert_eq!(get(with("topics", json!([null, null, null]))).await, json!([]), "a third topic has to be there");
+        assert_eq!(get(with("topics", json!([[], null]))).await.as_array().unwrap().len(), 300);
+        assert_eq!(get(with("address", json!(LOGGER))).await.as_array().unwrap().len(), 300);
+        assert_eq!(get(with("address", json!([Address::ZERO, LOGGER]))).await.as_array().unwrap().len(), 300);
+        assert_eq!(get(with("address", json!(Address::ZERO))).await, json!([]));
+        let some = get(json!({ "fromBlock": "0x60", "toBlock": "0x61", "topics": [topic(7)] })).await;
+        assert_eq!(numbers(&some), [96, 97]);
+        storage.flush_all().unwrap();
+    }
+    let (block, receipts) = (&blocks[8], node.ok("eth_getBlockReceipts", json!(["0x9"])).await);
+    let found = get(json!({ "blockHash": block.header.hash_slow() })).await;
+    assert_eq!(found, json!([receipts[0]["logs"][0], receipts[1]["logs"][0]]), "as the receipts tell them");
+    assert_eq!((&found[1]["logIndex"], &found[1]["removed"]), (&json!("0x1"), &json!(false)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused() {
+    let limits = RpcConfig { log_range_limit: 10, log_result_limit: 5, ..config() };
+    let (node, _) = logged(12, limits).await;
+    let code = |filter: Value| {
+        let node = &node;
+        async move { node.call("eth_getLogs", json!([filter])).await["error"]["code"].clone() }
+    };
+    assert_eq!(code(json!({ "fromBlock": "0x5", "toBlock": "0x4" })).await, -32602);
+    assert_eq!(code(json!({ "fromBlock": "0x5", "toBlock": "0x99" })).await, -32602, "beyond the head");
+    assert_eq!(code(json!({ "fromBlock": "0x0", "toBlock": "0xa" })).await, -32005, "eleven blocks");
+    assert_eq!(code(json!({ "fromBlock": "0x1", "toBlock": "0x3" })).await, -32005, "six logs");
+    assert_eq!(code(json!({ "fromBlock": "0x1", "toBlock": "0x2" })).await, Value::Null);
+    assert_eq!(code(json!({ "blockHash": B256::repeat_byte(1) })).await, -32000, "unknown block");
+    let both = json!({ "blockHash": B256::repeat_byte(1), "fromBlock": "0x1" });
+    assert_eq!(code(both).await, -32602);
+    assert_eq!(code(json!({ "topics": [null, null, null, null, null] })).await, -32602, "five topics");
+    let many: Vec<B256> = (0..1001).map(topic).collect();
+    assert_eq!(code(json!({ "topics": [many] })).await, -32602);
+    let many: Vec<Address> = (0..1001).map(|n| Address::from_word(topic(n))).collect();
+    assert_eq!(code(json!({ "address": many })).await, -32602);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reorganised_block_has_its_logs_by_hash_only() {
+    let (node, blocks) = logged(3, config()).await;
+    // A heavier fork without logs.
+    let (other, _) = logged(1, config()).await;
+    let fork: Vec<Block> = (0..4).map(|_| other.mine(vec![])).collect();
+    for block in fork {
+        node.chain.import(block, atoll_chain::Origin::Peer).unwrap();
+    }
+    assert_eq!(node.chain.head().number, 5);
+    let all = node.ok("eth_getLogs", json!([{ "fromBlock": "0x0", "toBlock": "latest" }])).await;
+    assert_eq!(numbers(&all), [1, 1]);
+    let side = node.ok("eth_getLogs", json!([{ "blockHash": blocks[2].header.hash_slow() }])).await;
+    assert_eq!(numbers(&side), [3, 3]);
+}

@@ -121,6 +121,7 @@ fn limits(args: &RpcLimitArgs) -> Result<RpcConfig, BoxError> {
         trusted_proxies: args.trusted_proxies.iter().map(|text| parse_network(text)).collect::<Result<_, _>>()?,
         log_range_limit: args.log_range,
         log_result_limit: args.log_results,
+        ots_page_limit: args.ots_page_limit,
         gas_cap: args.gas_cap,
         call_timeout: seconds(args.call_timeout),
         trace_timeout: seconds(args.trace_timeout),

@@ -167,6 +167,9 @@ pub struct RpcLimitArgs {
     /// Most logs that eth_getLogs returns
     #[arg(long = "rpc.log-results", env = "ATOLL_RPC_LOG_RESULTS", default_value_t = 20_000, value_name = "N")]
     pub log_results: usize,
+    /// Most transactions on a page of the ots_ namespace
+    #[arg(long = "rpc.ots-page-limit", env = "ATOLL_RPC_OTS_PAGE_LIMIT", default_value_t = 25, value_name = "N")]
+    pub ots_page_limit: usize,
     /// Gas limit of eth_call and eth_estimateGas
     #[arg(
         long = "rpc.gas-cap",

@@ -43,7 +43,7 @@ pub(crate) struct Dispatcher {
 
 /// Whether a method leaves everything as it is, so that its order among others does not matter.
 fn is_read(method: &str) -> bool {
-    const READS: [&str; 7] = ["eth_get", "net_", "web3_", "txpool_", "debug_trace", "debug_get", "trace_"];
+    const READS: [&str; 8] = ["eth_get", "net_", "web3_", "txpool_", "debug_trace", "debug_get", "trace_", "ots_"];
     const MORE: [&str; 8] = [
         "eth_call",
         "eth_simulateV1",

@@ -8,8 +8,8 @@ use crate::{
 use atoll_chain::{Chain, Origin};
 use atoll_primitives::{Address, Block, Bytes, ChainSpec, U256};
 use atoll_rpc::{
-    ControlError, Endpoint, Listener, Namespace, NodeControl, NodeInfo, PeerInfo, PendingBlock, RpcConfig, RpcContext, RpcServerHandle,
-    SyncProgress, serve,
+    ControlError, Endpoint, Listener, Namespace, NodeControl, NodeInfo, PeerInfo, PendingBlock, RpcConfig, RpcContext,
+    RpcServerHandle, SyncProgress, serve,
 };
 use atoll_txpool::{PoolConfig, TxPool};
 use serde_json::Value;

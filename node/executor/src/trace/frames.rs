@@ -7,7 +7,7 @@ use super::words::{CODE_STORE_OUT_OF_GAS, LastStep, REVERTED, precompile_words};
 use atoll_primitives::{Address, B256, Bytes, Log, U256};
 use revm::{
     Inspector,
-    bytecode::opcode::{CALL, CALLCODE, CREATE, CREATE2, DELEGATECALL, SELFDESTRUCT, STATICCALL},
+    bytecode::opcode::{CALL, CALLCODE, CREATE, CREATE2, DELEGATECALL, OpCode, SELFDESTRUCT, STATICCALL},
     context_interface::{Cfg, ContextTr, CreateScheme, JournalTr, LocalContextTr},
     inspector::JournalExt,
     interpreter::{
@@ -65,6 +65,11 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// Name of the opcode that made it.
+    pub fn kind_name(&self) -> &'static str {
+        OpCode::new(self.kind).map_or("INVALID", OpCode::as_str)
+    }
+
     /// Whether it creates a contract.
     pub fn is_create(&self) -> bool {
         matches!(self.kind, CREATE | CREATE2)

@@ -6,6 +6,9 @@ import { defineConfig } from "hardhat/config";
 
 const require = createRequire(import.meta.url);
 
+// hardhat.mjs gives each run a folder of its own.
+const build = process.env.HARDHAT_BUILD ?? "build/hardhat";
+
 export default defineConfig({
   plugins: [hardhatEthers, hardhatIgnition],
   solidity: {
@@ -15,10 +18,10 @@ export default defineConfig({
   },
   paths: {
     sources: "contracts",
-    artifacts: "build/hardhat/artifacts",
-    cache: "build/hardhat/cache",
+    artifacts: `${build}/artifacts`,
+    cache: `${build}/cache`,
     tests: "hardhat/test",
-    ignition: process.env.IGNITION ?? "hardhat/ignition",
+    ignition: process.env.HARDHAT_BUILD ? `${build}/ignition` : "hardhat/ignition",
   },
   networks: {
     atoll: { type: "http", url: process.env.RPC_URL ?? "http://127.0.0.1:8545", accounts: process.env.KEY ? [process.env.KEY] : "remote" },

@@ -9,14 +9,18 @@ import { check, fails, holds } from "./check.mjs";
 const [http, , key] = process.argv.slice(2);
 const here = fileURLToPath(new URL(".", import.meta.url));
 // Ignition keeps its deployments beside its modules; each run has its own.
-mkdirSync(`${here}build`, { recursive: true });
-const ignition = mkdtempSync(`${here}build/ignition-`);
-cpSync(`${here}hardhat/ignition`, ignition, { recursive: true });
-process.on("exit", () => rmSync(ignition, { recursive: true, force: true }));
+const compiled = `${here}build/hardhat`;
+mkdirSync(compiled, { recursive: true });
+// Several runs at once would clean each other's artifacts away, and Ignition keeps its deployments beside its modules:
+// each run has copies of its own. Without arguments the one is made that they are copied from.
+const own = http ? mkdtempSync(`${compiled}-`) : compiled;
+if (http) cpSync(compiled, own, { recursive: true });
+cpSync(`${here}hardhat/ignition`, `${own}/ignition`, { recursive: true });
+process.on("exit", () => http && rmSync(own, { recursive: true, force: true }));
 
 /** Runs Hardhat with the Node.js of npm's package `node`, since it needs 22; its output. */
 function hardhat(args, input = "", show = false) {
-  const env = { ...process.env, RPC_URL: http ?? "http://127.0.0.1:8545", KEY: key ?? "", IGNITION: ignition, HARDHAT_DISABLE_TELEMETRY_PROMPT: "true", HARDHAT_IGNITION_CONFIRM_DEPLOYMENT: "true", NO_COLOR: "1", CI: "true" };
+  const env = { ...process.env, RPC_URL: http ?? "http://127.0.0.1:8545", KEY: key ?? "", HARDHAT_BUILD: own, HARDHAT_DISABLE_TELEMETRY_PROMPT: "true", HARDHAT_IGNITION_CONFIRM_DEPLOYMENT: "true", NO_COLOR: "1", CI: "true" };
   const child = spawn(`${here}node_modules/.bin/node`, [`${here}node_modules/hardhat/dist/src/cli.js`, "--network", "atoll", ...args], { cwd: here, env });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
@@ -33,9 +37,9 @@ function hardhat(args, input = "", show = false) {
 
 await hardhat(["build", "--quiet"]);
 if (!http) process.exit(0);
-const deployed = await hardhat(["ignition", "deploy", `${ignition}/modules/Everything.js`, "--deployment-id", "atoll"]);
+const deployed = await hardhat(["ignition", "deploy", `${own}/ignition/modules/Everything.js`, "--deployment-id", "atoll"]);
 holds("ignition deploys", deployed.includes("successfully deployed"), deployed);
-const addresses = JSON.parse(readFileSync(`${ignition}/deployments/atoll/deployed_addresses.json`));
+const addresses = JSON.parse(readFileSync(`${own}/ignition/deployments/atoll/deployed_addresses.json`));
 check("ignition writes down the addresses", Object.keys(addresses).length, 10);
 const status = await hardhat(["ignition", "status", "atoll"]);
 holds("ignition status", status.includes(addresses["Everything#Token"]), status);

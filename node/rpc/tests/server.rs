@@ -68,7 +68,10 @@ async fn every_method_is_described_by_rpc_discover() {
         let answer = node.call(name, json!([])).await;
         assert!(answer["error"]["code"] != -32601 || name.ends_with("ubscribe"), "{name}: {answer}");
     }
-    let few = atoll_rpc::RpcConfig { namespaces: vec![atoll_rpc::Namespace::Net], ..config() };
+    let mut few = config();
+    let endpoint = atoll_rpc::Endpoint { namespaces: vec![atoll_rpc::Namespace::Net], ..Default::default() };
+    few.listeners =
+        vec![atoll_rpc::Listener::shared("rpc", std::net::SocketAddr::from(([127, 0, 0, 1], 0)), endpoint)];
     let node = TestNode::start(&genesis(), few).await;
     let document = node.ok("rpc.discover", json!([])).await;
     assert_eq!(document["methods"].as_array().unwrap().len(), 5);

@@ -67,6 +67,7 @@ impl Node {
             data_dir: dir.path().into(),
             name: "test".into(),
             engine: DbEngine::Redb,
+            prune: None,
             index_addresses: false,
             cache_bytes: 8 << 20,
             rpc: RpcOptions {

@@ -3,13 +3,17 @@
 use crate::support::*;
 use atoll_chain::{AddressIndexError, AddressPage, Chain, ChainOptions, Direction, Import, Origin};
 use atoll_primitives::Address;
-use atoll_storage::TxPlace;
+use atoll_storage::{StorageOptions, TxPlace};
 use std::time::{Duration, Instant};
+
+fn storage_options(flush_depth: u64) -> StorageOptions {
+    StorageOptions { cache_bytes: 8 << 20, flush_depth, ..StorageOptions::default() }
+}
 
 fn indexed(flush_depth: u64) -> Node {
     let (dir, spec) = (tempfile::TempDir::new().unwrap(), spec());
     let options = ChainOptions { index_addresses: true, ..ChainOptions::default() };
-    let chain = open_with(dir.path(), &spec, flush_depth, options);
+    let chain = open_as(dir.path(), &spec, storage_options(flush_depth), options).unwrap();
     Node::reopened(dir, spec, chain)
 }
 
@@ -142,7 +146,7 @@ fn switched_on_later_it_is_built_and_goes_on_after_a_stop() {
     drop(chain);
     let options = ChainOptions { index_addresses: true, ..ChainOptions::default() };
     for round in 0..3 {
-        let chain = open_with(dir.path(), &spec, 4, options.clone());
+        let chain = open_as(dir.path(), &spec, storage_options(4), options.clone()).unwrap();
         // The first two stop at once, wherever it has come to.
         if round == 2 {
             assert_same(&chain);

@@ -67,10 +67,14 @@ pub fn spec_with(more: serde_json::Value) -> Arc<ChainSpec> {
 
 pub fn open(dir: &Path, spec: &Arc<ChainSpec>, flush_depth: u64) -> Chain {
     let options = StorageOptions { cache_bytes: 8 << 20, flush_depth, ..StorageOptions::default() };
-    open_with(dir, spec, options, ChainOptions::default()).unwrap()
+    open_with(dir, spec, options).unwrap()
 }
 
-pub fn open_with(
+pub fn open_with(dir: &Path, spec: &Arc<ChainSpec>, options: StorageOptions) -> Result<Chain, ChainError> {
+    open_as(dir, spec, options, ChainOptions::default())
+}
+
+pub fn open_as(
     dir: &Path,
     spec: &Arc<ChainSpec>,
     options: StorageOptions,

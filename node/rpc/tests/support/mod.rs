@@ -100,12 +100,15 @@ impl TestNode {
     }
 
     async fn start_chain(genesis: &str, config: RpcConfig, options: ChainOptions) -> Self {
-        let spec = Arc::new(ChainSpec::from_json(genesis).unwrap());
-        Self::over(spec, config).await
+        Self::open(Arc::new(ChainSpec::from_json(genesis).unwrap()), config, options).await
     }
 
     /// Over this chain; seals are not checked.
     pub async fn over(spec: Arc<ChainSpec>, config: RpcConfig) -> Self {
+        Self::open(spec, config, ChainOptions::default()).await
+    }
+
+    async fn open(spec: Arc<ChainSpec>, config: RpcConfig, options: ChainOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let storage = Storage::open(dir.path(), &spec, StorageOptions::default()).unwrap();
         let engine = atoll_consensus::engine(spec.clone()).unwrap();

@@ -110,7 +110,7 @@ fn check_roots(opened: &Opened, base: &SealedHeader, pruned: u64, notes: &mut No
         if notes.sound(CHANGE_SETS.0, past.step_back()).is_none() {
             return;
         }
-        if (number - lowest) % stride == 0 {
+        if (number - lowest).is_multiple_of(stride) {
             notes.step(1);
             check_root(opened, base, number, &past, notes);
         }

@@ -41,9 +41,10 @@ pub(crate) const SUITES: &[Suite] = &[
     trie::SUITE,
     basic::SUITE,
     fork_id::SUITE,
+    // It looks for the networks' genesis files, which the next one takes.
+    era::SUITE,
     genesis::SUITE,
     headers::SUITE,
-    era::SUITE,
     chain_files::SUITE,
     no_engine::SUITE,
     fixtures::SUITE,

@@ -1,5 +1,5 @@
 //! Disks that are full or may not be written: a clear error, nothing acknowledged lost, and once there is room again
-//! the running node goes on by itself. With small file systems of their own where the tests run as root; without, such
+//! the running node on redb goes on by itself. With small file systems of their own where the tests run as root; without, such
 //! a test says that it is skipped.
 
 use super::{
@@ -141,11 +141,6 @@ fn a_full_disk_under_redbs_tables() {
 #[test]
 fn a_full_disk_under_the_segments() {
     runs_full(DbEngine::Redb, "segments");
-}
-
-#[test]
-fn a_full_disk_under_sled() {
-    runs_full(DbEngine::Sled, "");
 }
 
 #[test]

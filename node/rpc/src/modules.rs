@@ -4,7 +4,7 @@ use crate::{
     Namespace, RpcError,
     admin::{Admin, AdminApiServer as _},
     context::Node,
-    debug::{Debug, DebugApiServer as _, DebugPubSubServer as _, TraceChain},
+    debug::{Debug, DebugApiServer as _},
     dev_accounts::{DevAccountsApi, EthAccountsServer, PersonalServer},
     eth::{Eth, EthServer as _},
     evm::{Evm, EvmApiServer as _},
@@ -42,8 +42,7 @@ pub(crate) fn modules(node: &Arc<Node>, namespaces: &[Namespace]) -> Result<RpcM
             Namespace::Txpool => module.merge(Txpool(node).into_rpc())?,
             Namespace::Debug => {
                 module.merge(Debug(node.clone()).into_rpc())?;
-                module.merge(SetHead(node.clone()).into_rpc())?;
-                module.merge(TraceChain(node).into_rpc())?;
+                module.merge(SetHead(node).into_rpc())?;
             }
             Namespace::Admin => module.merge(Admin(node).into_rpc())?,
             Namespace::Evm => module.merge(Evm(node).into_rpc())?,
@@ -55,7 +54,10 @@ pub(crate) fn modules(node: &Arc<Node>, namespaces: &[Namespace]) -> Result<RpcM
     }
     let versions: BTreeMap<&str, &str> = namespaces.iter().map(|namespace| (namespace.name(), "1.0")).collect();
     module.register_method("rpc_modules", move |_, (), _| Ok::<_, RpcError>(versions.clone()))?;
-    let names: BTreeSet<&'static str> = module.method_names().chain([openrpc::DISCOVER]).collect();
+    // Those that a WebSocket connection answers itself.
+    let pubsub = namespaces.contains(&Namespace::Eth).then_some(["eth_subscribe", "eth_unsubscribe"]);
+    let names: BTreeSet<&'static str> =
+        module.method_names().chain([openrpc::DISCOVER]).chain(pubsub.into_iter().flatten()).collect();
     // Rendered once: what is offered does not change while the server runs.
     let document = openrpc::document(&names, &node.client_version);
     module.register_method(openrpc::DISCOVER, move |_, (), _| {

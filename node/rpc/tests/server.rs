@@ -70,8 +70,7 @@ async fn every_method_is_described_by_rpc_discover() {
     }
     let mut few = config();
     let endpoint = atoll_rpc::Endpoint { namespaces: vec![atoll_rpc::Namespace::Net], ..Default::default() };
-    few.listeners =
-        vec![atoll_rpc::Listener::shared("rpc", std::net::SocketAddr::from(([127, 0, 0, 1], 0)), endpoint)];
+    few.listeners = vec![atoll_rpc::Listener::shared("rpc", std::net::SocketAddr::from(([127, 0, 0, 1], 0)), endpoint)];
     let node = TestNode::start(&genesis(), few).await;
     let document = node.ok("rpc.discover", json!([])).await;
     assert_eq!(document["methods"].as_array().unwrap().len(), 5);

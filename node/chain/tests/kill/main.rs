@@ -130,7 +130,7 @@ fn listen(mut child: Child, deadline: Instant, life: &mut Life, script: &Script)
 
 /// How the next process dies: at a place, or at a moment.
 fn death(rng: &mut StdRng, round: u64, unflushed: bool) -> (Option<(Point, u64)>, Duration) {
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         // Every place in turn, so that none is left to chance. Rare ones soon, frequent ones anywhere. A chain that is
         // through begins anew and has nothing to restore: that place has its turn when there is something.
         let point = if unflushed { Point::RestoreBlock } else { Point::ALL[(round / 2) as usize % Point::ALL.len()] };

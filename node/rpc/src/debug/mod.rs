@@ -1,12 +1,10 @@
 //! The `debug` namespace: raw encodings, geth's traces, a look into the state.
 
-mod chain;
 mod options;
 mod raw;
 mod state;
 mod trace;
 
-pub(crate) use chain::{DebugPubSubServer, TraceChain};
 pub(crate) use options::trace_error;
 
 use crate::{

@@ -98,7 +98,6 @@ pub(super) const METHODS: &[Row] = &[
     ("debug_traceBlockByNumber", "block: Number, options?: TraceOptions", "Object[]"),
     ("debug_traceBlock", "block: Bytes, options?: TraceOptions", "Object[]"),
     ("debug_traceCall", "call: Call, block?: Block, options?: TraceOptions", "Any"),
-    ("debug_traceChain", "start: Number, end: Number, options?: TraceOptions", "Object[]"),
     ("debug_intermediateRoots", "hash: Hash, options?: TraceOptions", "Hash[]"),
     ("debug_storageRangeAt", "block: Block, index: Integer, address: Address, start: Bytes, limit: Integer", "Object"),
     (
@@ -109,8 +108,6 @@ pub(super) const METHODS: &[Row] = &[
     ("debug_getModifiedAccountsByNumber", "start: Integer, end?: Integer", "Address[]"),
     ("debug_getModifiedAccountsByHash", "start: Hash, end?: Hash", "Address[]"),
     ("debug_setHead", "block: Number", "Null"),
-    ("debug_subscribe", "kind: String, start: Number, end: Number, options?: TraceOptions", "String"),
-    ("debug_unsubscribe", "id: String", "Boolean"),
     // trace
     ("trace_block", "block: Block", "Object[]?"),
     ("trace_transaction", "hash: Hash", "Object[]?"),

@@ -156,7 +156,7 @@ mod tests {
         let local = parse(&[]);
         assert_eq!(local.listeners.len(), 1);
         assert_eq!(local.listeners[0].listen, SocketAddr::from(([127, 0, 0, 1], 8545)));
-        assert_eq!(names(local.listeners[0].ws.as_ref()), "eth,net,web3,txpool,debug");
+        assert_eq!(names(local.listeners[0].ws.as_ref()), "eth,net,web3,txpool,debug,trace,ots");
         assert_eq!(local.listeners[0].http.as_ref().unwrap().vhosts, ["localhost", "node1.example"]);
         for flags in [&["--rpc.listen=0.0.0.0:1"][..], &["--http.addr=::"], &["--rpc.public"]] {
             assert_eq!(names(parse(flags).listeners[0].http.as_ref()), "eth,net,web3,txpool", "{flags:?}");

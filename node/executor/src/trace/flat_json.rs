@@ -170,6 +170,8 @@ fn parity_words(error: &str) -> &str {
         "return data out of bounds" => "Out of bounds",
         "stack limit reached 1024 (1023)" => "Out of stack",
         "precompiled failed" | "invalid input length" => "Built-in failed",
+        // geth says what ran out ("out of gas: not enough gas for reentrancy sentry"), Parity does not.
+        _ if error.starts_with("out of gas: ") => "Out of gas",
         _ if error.starts_with("invalid opcode:") => "Bad instruction",
         _ if error.starts_with("stack underflow") => "Stack underflow",
         other => other,

@@ -91,7 +91,15 @@ fn main() {
 }
 
 fn all(dir: &std::path::Path) {
-    for arguments in [&["alone"][..], &["import", "--engine", "redb"], &["import", "--engine", "sled"]] {
+    let measured = [
+        &["alone"][..],
+        &["import", "--engine", "redb"],
+        &["import", "--engine", "sled"],
+        &["growth", "--accounts", "50000"],
+        &["growth", "--accounts", "500000"],
+        &["growth", "--accounts", "5000000"],
+    ];
+    for arguments in measured {
         let program = std::env::current_exe().unwrap();
         let status = Command::new(program).args(arguments).arg("--dir").arg(dir).status().unwrap();
         assert!(status.success(), "{arguments:?} failed");

@@ -30,11 +30,22 @@ pub struct Control {
     pub runtime: Handle,
 }
 
+/// Bytes of the text that names a peer: more than a DNS name, a port and a peer ID take. Reading base58 takes time with the
+/// square of the length, and a request may hold a megabyte of it.
+const MOST_NAME: usize = 512;
+
+/// A peer's name or address as it is told back.
+fn shown(name: &str) -> String {
+    let start: String = name.chars().take(64).collect();
+    if start.len() < name.len() { format!("{start}… ({} bytes)", name.len()) } else { start }
+}
+
 /// The peer that an ID, or an address that ends in one, names.
 fn peer_id(name: &str) -> Result<PeerId, ControlError> {
     let from_address = |address: Multiaddr| address.to_string().rsplit_once("/p2p/")?.1.parse().ok();
-    let id = name.parse().ok().or_else(|| from_address(name.parse().ok()?));
-    id.ok_or_else(|| ControlError::Peer(name.to_owned()))
+    let read = |name: &str| name.parse().ok().or_else(|| from_address(name.parse().ok()?));
+    let id = Some(name).filter(|name| name.len() <= MOST_NAME).and_then(read);
+    id.ok_or_else(|| ControlError::Peer(shown(name)))
 }
 
 impl NodeControl for Control {
@@ -71,7 +82,9 @@ impl NodeControl for Control {
     }
 
     fn add_peer(&self, address: &str) -> Result<(), ControlError> {
-        let parsed = address.parse().map_err(|_| ControlError::PeerAddress(address.to_owned()))?;
+        let short = Some(address).filter(|address| address.len() <= MOST_NAME);
+        let parsed = short.and_then(|address| address.parse().ok());
+        let parsed = parsed.ok_or_else(|| ControlError::PeerAddress(shown(address)))?;
         let network = self.network.clone();
         self.runtime.spawn(async move { network.add_static(parsed).await });
         Ok(())

@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 async fn peers(node: &Node) -> Vec<Value> {
     node.ok("admin_peers", json!([])).await.as_array().unwrap().clone()
@@ -66,5 +67,21 @@ async fn names_that_are_none_are_refused() {
     }
     assert_eq!(node.error("admin_removePeer", json!(["/ip4/127.0.0.1/tcp/1"])).await.0, -32000);
     assert_eq!(node.ok("admin_datadir", json!([])).await, json!(node.dir.path()));
+    node.stop().await;
+}
+
+/// Reading base58 takes time with the square of its length: a megabyte of it kept a thread of the server busy for hours, and
+/// two of them the whole node.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_of_a_megabyte_is_refused_at_once() {
+    let node = Node::start(|_| ()).await;
+    let long = "A".repeat(1 << 20);
+    for name in [long.clone(), format!("/ip4/127.0.0.1/tcp/1/p2p/{long}")] {
+        for method in ["admin_addPeer", "admin_removePeer", "admin_addTrustedPeer", "admin_removeTrustedPeer"] {
+            let answer = tokio::time::timeout(Duration::from_secs(10), node.error(method, json!([name]))).await;
+            let (code, message) = answer.unwrap_or_else(|_| panic!("{method} does not answer"));
+            assert!(code == -32000 && message.len() < 200, "{method}: {code}, {} bytes", message.len());
+        }
+    }
     node.stop().await;
 }

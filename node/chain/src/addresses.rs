@@ -8,7 +8,7 @@
 use crate::InternalError;
 use atoll_executor::{StateDb, block_addresses};
 use atoll_primitives::{Address, B256, ChainSpec, primitives::map::B256Map};
-use atoll_storage::{BlockAddresses, Storage, StorageError, TxPlace};
+use atoll_storage::{BlockAddresses, Progress, Storage, StorageError, TxPlace};
 use parking_lot::{Condvar, Mutex};
 use std::{
     io,
@@ -82,6 +82,24 @@ struct Inner {
 #[derive(Clone)]
 pub struct AddressIndex {
     inner: Arc<Inner>,
+}
+
+/// Adds every persisted block, here and now, to an index that nobody else keeps up.
+pub(crate) fn index_persisted(
+    spec: Arc<ChainSpec>,
+    storage: Storage,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), InternalError> {
+    let inner = Inner { spec, storage, state: Mutex::default(), changed: Condvar::new() };
+    let (mut reported, base) = (Instant::now(), inner.storage.base().number);
+    loop {
+        let end = inner.end();
+        progress(Progress { part: "index of addresses", done: end, total: Some(base) });
+        if end >= base {
+            return Ok(());
+        }
+        inner.persist(end, base, &mut reported)?;
+    }
 }
 
 /// The thread that keeps it up. Dropping this stops the thread.

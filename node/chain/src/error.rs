@@ -155,6 +155,9 @@ pub enum ChainError {
         #[source]
         source: Box<ImportError>,
     },
+    /// A block cannot be executed once more for the index of addresses.
+    #[error("the index of addresses cannot be made again")]
+    Addresses(#[source] InternalError),
     /// The flush thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),

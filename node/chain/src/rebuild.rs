@@ -1,7 +1,7 @@
 //! Executing a chain again from its genesis block, to make damaged tables anew. It must not know which are.
 
 use crate::{
-    Chain, ChainError, ChainOptions, ImportError,
+    Chain, ChainError, ChainOptions, ImportError, addresses,
     chain::{Shared, internal},
     check::Recovered,
 };
@@ -26,7 +26,7 @@ pub fn rebuild(
 ) -> Result<Rebuilt, ChainError> {
     let rebuild = Rebuild::start(dir, &spec, options, scope, progress)?;
     if scope == Scope::Everything {
-        let chain = Chain::open(spec, rebuild.storage().clone(), engine, ChainOptions::default())?;
+        let chain = Chain::open(spec.clone(), rebuild.storage().clone(), engine, ChainOptions::default())?;
         while let Some(block) = rebuild.next()? {
             let (number, hash) = (block.number(), block.hash);
             chain.shared.execute_again(&rebuild, block).map_err(|source| ChainError::Restore {
@@ -37,6 +37,9 @@ pub fn rebuild(
             progress(rebuild.progress());
         }
         chain.shutdown()?;
+    }
+    if rebuild.wants_addresses() {
+        addresses::index_persisted(spec, rebuild.storage().clone(), progress).map_err(ChainError::Addresses)?;
     }
     Ok(rebuild.finish()?)
 }

@@ -81,6 +81,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub(crate) enum Origin {
     /// The records of the segments alone.
     Segments,
+    /// Executing the blocks once more over the states that are there: the index of addresses.
+    Replay,
     /// Executing the chain.
     Execution,
 }
@@ -89,6 +91,8 @@ pub(crate) enum Origin {
 pub(crate) fn origin(table: Table) -> Origin {
     match table {
         HEADERS | NUMBERS | CANONICAL | TOTAL_DIFFICULTY | LOCATIONS | TRANSACTIONS => Origin::Segments,
+        LOG_INDEX | LOG_RUNS => Origin::Segments,
+        ADDRESS_INDEX | ADDRESS_RUNS => Origin::Replay,
         _ => Origin::Execution,
     }
 }

@@ -5,20 +5,22 @@ use super::{
     check::{Announced, check},
     child::{options, text},
     copy_dir,
-    script::{self, Script},
+    script::{self, CONTRACT, Script},
     temporary,
 };
-use crate::support::open_with;
-use atoll_chain::{Chain, ChainError, Origin, rebuild};
+use crate::support::{key, open_as, open_with};
+use atoll_chain::{Chain, ChainError, ChainOptions, Direction, Origin, rebuild};
 use atoll_consensus::engine;
 use atoll_kv::{Batch, Kv, Table};
 use atoll_primitives::B256;
-use atoll_storage::{DbEngine, Rebuilt, Report, Scope, table_names, verify};
+use atoll_storage::{DbEngine, LogQuery, Rebuilt, Report, Scope, TxPlace, table_names, verify};
 use rand::{SeedableRng, rngs::StdRng};
 use std::{
     fs::{self, OpenOptions},
     ops::Bound,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -30,17 +32,20 @@ struct Sample {
     script: Script,
     engine: DbEngine,
     head: B256,
+    searches: Searches,
 }
 
 impl Sample {
     fn new(engine: DbEngine) -> Self {
         let script = Script::generate(7, 120);
         let home = temporary();
-        let chain = open(home.path(), engine).unwrap();
+        let chain = open_indexed(home.path(), engine);
         feed(&chain, &script);
+        indexed(&chain);
+        let (head, searches) = (chain.head().hash, Searches::of(&chain));
+        assert!(searches.logs.len() > 10 && searches.places.iter().all(|places| places.len() > 10), "{searches:?}");
         chain.shutdown().unwrap();
-        let head = chain.head().hash;
-        Self { home, script, engine, head }
+        Self { home, script, engine, head, searches }
     }
 
     fn copy(&self) -> TempDir {
@@ -54,6 +59,48 @@ impl Sample {
         assert_sound(dir);
         let announced = Announced { last: Some(self.head), heads: [self.head].into() };
         check(dir, &self.script, self.engine, &announced, &mut StdRng::seed_from_u64(1));
+        self.assert_searches(dir);
+    }
+
+    /// Logs and addresses are found where they were.
+    fn assert_searches(&self, dir: &Path) {
+        let chain = open_indexed(dir, self.engine);
+        indexed(&chain);
+        assert_eq!(Searches::of(&chain), self.searches);
+    }
+}
+
+/// What the indexes are asked.
+#[derive(Debug, PartialEq, Eq)]
+struct Searches {
+    logs: Vec<u64>,
+    places: [Vec<TxPlace>; 3],
+}
+
+impl Searches {
+    fn of(chain: &Chain) -> Self {
+        let soon = || Instant::now() + Duration::from_secs(60);
+        let mut scan = chain.storage().scan_logs(&LogQuery::default(), 0..=u64::MAX);
+        let logs = std::iter::from_fn(|| scan.next_blocks(64, soon()).unwrap()).flatten().collect();
+        let index = chain.addresses().unwrap();
+        let places = |address| index.search(&address, Direction::Before, None, usize::MAX, soon()).unwrap().places;
+        Self { logs, places: [key(0).address(), key(1).address(), CONTRACT].map(places) }
+    }
+}
+
+/// With an index of addresses.
+fn open_indexed(dir: &Path, engine: DbEngine) -> Chain {
+    let indexing = ChainOptions { index_addresses: true, ..ChainOptions::default() };
+    open_as(dir, &script::spec(), options(engine), indexing).unwrap()
+}
+
+/// Waits for the index of addresses: it is written in batches of 16 blocks.
+fn indexed(chain: &Chain) {
+    let storage = chain.storage();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while storage.addresses_end().unwrap_or(0) + 16 <= storage.base().number {
+        assert!(Instant::now() < deadline, "the index of addresses stands still");
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -136,11 +183,9 @@ fn damage(kv: &Kv, table: Table, damage: Damage) -> Batch {
     batch
 }
 
-/// Tables whose rows are looked at by `verify`; the history has tests of its own. The indexes are only pointers to
-/// what is checked: a query compares what they find with the logs themselves.
+/// Tables of which every row is looked at by `verify`; of `meta` there is a test of its own.
 fn tables() -> Vec<Table> {
-    let apart = ["meta", "log_index", "log_runs", "address_index", "address_runs"];
-    table_names().filter(|name| !apart.contains(name)).map(Table).collect()
+    table_names().filter(|name| *name != "meta").map(Table).collect()
 }
 
 fn every_damage_is_named_and_mended(engine: DbEngine, kinds: &[Damage]) {
@@ -169,6 +214,29 @@ fn every_table_of_redb_is_checked_and_made_again() {
 #[test]
 fn every_table_of_sled_is_checked_and_made_again() {
     every_damage_is_named_and_mended(DbEngine::Sled, &[Damage::Gone]);
+}
+
+#[test]
+fn an_index_that_is_behind_is_not_damaged() {
+    let sample = Sample::new(DbEngine::Redb);
+    // As in a directory of before there were indexes.
+    edit(sample.home.path(), sample.engine, |kv| {
+        let mut batch = Batch::new();
+        for table in ["log_index", "log_runs", "address_index", "address_runs"].map(Table) {
+            rows(kv, table).into_iter().for_each(|(key, _)| batch.delete(table, key));
+        }
+        batch
+    });
+    assert_sound(sample.home.path());
+    sample.assert_whole(sample.home.path());
+}
+
+#[test]
+fn only_what_is_damaged_is_made_again() {
+    let of = |tables: &[&'static str]| Scope::of(tables.iter().copied()).unwrap();
+    assert_eq!(of(&["log_index", "log_runs", "headers"]), Scope::Indexes);
+    assert_eq!(of(&["address_runs", "log_index"]), Scope::Addresses);
+    assert_eq!(of(&["accounts", "address_index"]), Scope::Everything);
 }
 
 #[test]

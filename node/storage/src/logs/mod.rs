@@ -95,7 +95,7 @@ impl Value {
 }
 
 /// What the index holds of a block. Two values may have one key: what it finds is looked at before it is told.
-fn postings(number: u64, receipts: &[Receipt], out: &mut Vec<Posting>) {
+pub(crate) fn postings(number: u64, receipts: &[Receipt], out: &mut Vec<Posting>) {
     let start = out.len();
     for log in receipts.iter().flat_map(|receipt| receipt.logs()) {
         out.push(Posting { key: address_key(&log.address), at: number });

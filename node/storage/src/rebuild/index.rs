@@ -176,15 +176,24 @@ impl<'a> Index<'a> {
         self.find(&hash).ok()?.map(|_| hash)
     }
 
-    /// Copies what only executing could make again, and returns the block it belongs to.
-    pub fn copy_state(&self, old: Option<&Kv>, progress: &mut dyn FnMut(Progress)) -> Result<B256, StorageError> {
+    /// Copies what only executing could make again and is not to be, and returns the block it belongs to.
+    pub fn copy_state(
+        &self,
+        old: Option<&Kv>,
+        scope: Scope,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<B256, StorageError> {
         let unreadable = || StorageError::corrupt("the old tables do not open: all have to be made again");
         let old = old.ok_or_else(unreadable)?;
         if !self.lost.is_nothing() {
             return Err(StorageError::corrupt("segments are damaged too: all tables have to be made again"));
         }
-        for table in tables::ALL.into_iter().filter(|table| tables::origin(*table) == Origin::Execution) {
-            copy(old, self.kv, table, progress)?;
+        for table in tables::ALL {
+            match tables::origin(table) {
+                Origin::Execution => copy(old, self.kv, table, progress)?,
+                Origin::Replay if scope == Scope::Indexes => copy(old, self.kv, table, progress)?,
+                Origin::Replay | Origin::Segments => {}
+            }
         }
         let base = self.kv.get(tables::META, tables::META_BASE)?.ok_or_else(unreadable)?;
         let base = tables::decode_hash(&base)?;
@@ -205,7 +214,7 @@ impl<'a> Index<'a> {
         while number > 0 {
             let block = self.header(&hash)?;
             self.batch.put(tables::CANONICAL, number.to_be_bytes(), hash.as_slice());
-            if scope == Scope::Indexes {
+            if scope != Scope::Everything {
                 self.write_transactions(&hash, number)?;
             }
             if self.batch.len() >= ROWS {

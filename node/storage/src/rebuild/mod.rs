@@ -25,11 +25,13 @@ use std::{
 /// The new tables while they are made; a rebuild that was broken off leaves them, and the next one starts anew.
 const UNDER_WAY: &str = "tables.rebuilt";
 
-/// What to make again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What to make again; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
-    /// The rows by which blocks and transactions are found; the state is copied as it is.
+    /// The rows by which blocks, transactions and logs are found; the state is copied as it is.
     Indexes,
+    /// The index of addresses, if there is one, by executing the blocks once more over the states that are there.
+    Addresses,
     /// All tables.
     Everything,
 }
@@ -43,8 +45,13 @@ impl Scope {
         let mut scope = Self::Indexes;
         for name in damaged {
             match tables::ALL.iter().find(|table| table.0 == name) {
-                Some(table) if tables::origin(*table) == Origin::Segments => {}
-                Some(_) => scope = Self::Everything,
+                Some(table) => {
+                    scope = scope.max(match tables::origin(*table) {
+                        Origin::Segments => Self::Indexes,
+                        Origin::Replay => Self::Addresses,
+                        Origin::Execution => Self::Everything,
+                    });
+                }
                 None if name == "segments" => scope = Self::Everything,
                 None => return Err(StorageError::UnknownTable { name: name.to_owned() }),
             }
@@ -60,6 +67,7 @@ pub struct Rebuild {
     target: SealedHeader,
     lost: Lost,
     left_head: Option<B256>,
+    addresses: bool,
     /// Shares the storage's lock, and keeps it once the storage is closed.
     lock: fs::File,
 }
@@ -106,26 +114,40 @@ impl Rebuild {
         let nowhere = Position { segment: 0, offset: 0 };
         match scope {
             Scope::Everything => kv.write(genesis::rows(spec, &genesis, nowhere, nowhere)?)?,
-            Scope::Indexes => kv.write(genesis::block_rows(&genesis, nowhere))?,
+            _ => kv.write(genesis::block_rows(&genesis, nowhere))?,
         }
         let mut index = Index::new(&kv, &segments, genesis.hash);
         index.read(dir, progress)?;
         index.restore_genesis(&genesis, options.segment_bytes)?;
         let old = open_tables(dir, None, options.cache_bytes / 4).ok();
         let (head, left_head) = match scope {
-            Scope::Indexes => (index.copy_state(old.as_ref(), progress)?, None),
             Scope::Everything => (index.head, old.as_ref().and_then(|old| index.left_head(old))),
+            _ => (index.copy_state(old.as_ref(), scope, progress)?, None),
         };
         index.write_canonical(&head, scope, progress)?;
         let (lost, target) = (index.finish(), head);
+        let addresses = scope != Scope::Indexes && old.is_some_and(|old| has_addresses(&old));
         let storage = Storage::assemble(kv, lock, &segments, genesis.hash, options)?;
         let target = storage.sealed_header(&target)?.ok_or(StorageError::UnknownBlock { hash: target })?;
-        Ok(Self { storage, dir: dir.to_owned(), target: target.as_ref().clone(), lost, left_head, lock: shared })
+        Ok(Self {
+            storage,
+            dir: dir.to_owned(),
+            target: target.as_ref().clone(),
+            lost,
+            left_head,
+            addresses,
+            lock: shared,
+        })
     }
 
     /// The handle over the new tables.
     pub fn storage(&self) -> &Storage {
         &self.storage
+    }
+
+    /// Whether the index of addresses is to be made again: there was one. It is empty until then.
+    pub fn wants_addresses(&self) -> bool {
+        self.addresses
     }
 
     /// The block to execute next; `None` when all are.
@@ -175,7 +197,7 @@ impl Rebuild {
     /// # Errors
     /// The disk's failure. The old tables are then where they were, or in that directory.
     pub fn finish(self) -> Result<Rebuilt, StorageError> {
-        let Self { storage, dir, target, lost, left_head, lock } = self;
+        let Self { storage, dir, target, lost, left_head, lock, .. } = self;
         storage.flush_all()?;
         if let Some(left) = left_head {
             let mut batch = Batch::new();
@@ -200,6 +222,13 @@ impl Rebuild {
         drop(lock);
         Ok(Rebuilt { head: target.number, hash: target.hash, kept, lost })
     }
+}
+
+/// Whether there are rows of the index of addresses, or something that cannot be read in their place.
+fn has_addresses(old: &Kv) -> bool {
+    let empty =
+        |table| old.range(table, Bound::Unbounded, Bound::Unbounded, false, 1).is_ok_and(|rows| rows.is_empty());
+    !(empty(tables::ADDRESS_RUNS) && empty(tables::ADDRESS_INDEX))
 }
 
 fn remove(path: &Path) -> Result<(), StorageError> {

@@ -13,6 +13,7 @@ mod row;
 mod writing;
 
 pub(crate) use cursor::Cursor;
+pub(crate) use row::visit_row;
 pub(crate) use writing::Staged;
 
 use crate::{StorageError, tables};
@@ -25,12 +26,40 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A key's hash, and where in the chain it occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Posting {
     pub key: u64,
     pub at: u64,
+}
+
+/// What some postings are together: how many, and a sum over them that is the same in whatever order they come. It is there
+/// against accidents, not against forgers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub postings: u64,
+    hashes: u64,
+}
+
+impl Tally {
+    pub fn of<'a>(postings: impl IntoIterator<Item = &'a Posting>) -> Self {
+        let mut tally = Self::default();
+        postings.into_iter().for_each(|posting| tally.add(posting));
+        tally
+    }
+
+    pub fn add(&mut self, posting: &Posting) {
+        self.postings += 1;
+        self.hashes = self.hashes.wrapping_add(xxh3_64_with_seed(&posting.at.to_be_bytes(), posting.key));
+    }
+
+    /// Both together.
+    pub fn join(&mut self, other: &Self) {
+        self.postings += other.postings;
+        self.hashes = self.hashes.wrapping_add(other.hashes);
+    }
 }
 
 /// What is known of a run without reading its rows. Runs follow each other without a gap.
@@ -42,29 +71,31 @@ pub(crate) struct Run {
     /// The last place it covers.
     pub last: u64,
     level: u8,
-    postings: u64,
+    pub tally: Tally,
 }
 
-const RUN_BYTES: usize = 26;
+const RUN_BYTES: usize = 34;
 
 impl Run {
     fn encode(&self, retired: bool) -> Vec<u8> {
-        let numbers = [self.first, self.last, self.postings].map(u64::to_be_bytes);
+        let Tally { postings, hashes } = self.tally;
+        let numbers = [self.first, self.last, postings, hashes].map(u64::to_be_bytes);
         [numbers.concat(), vec![self.level, u8::from(retired)]].concat()
     }
 
     /// The run, and whether a merge has replaced it.
-    fn decode(id: &[u8], row: &[u8]) -> Result<(Self, bool), StorageError> {
+    pub fn decode(id: &[u8], row: &[u8]) -> Result<(Self, bool), StorageError> {
         let damaged = || StorageError::corrupt("a run of an index that does not decode");
         if row.len() != RUN_BYTES {
             return Err(damaged());
         }
         let number = |from: usize| tables::decode_u64(&row[from..from + 8]);
-        let (first, last, postings) = (number(0)?, number(8)?, number(16)?);
+        let (first, last) = (number(0)?, number(8)?);
+        let tally = Tally { postings: number(16)?, hashes: number(24)? };
         if first > last {
             return Err(damaged());
         }
-        Ok((Self { id: tables::decode_u64(id)?, first, last, level: row[24], postings }, row[25] != 0))
+        Ok((Self { id: tables::decode_u64(id)?, first, last, level: row[32], tally }, row[33] != 0))
     }
 }
 
@@ -103,7 +134,7 @@ impl RunIndex {
         let mut batch = Batch::new();
         let mut next_id = 0;
         for (id, row) in listed {
-            let (run, retired) = Run::decode(&id, &row)?;
+            let (run, retired) = Run::decode(&id, &row).map_err(|error| error.in_table(directory))?;
             next_id = next_id.max(run.id.saturating_add(1));
             if retired {
                 writing::delete_rows(kv, rows, run.id, &mut batch)?;

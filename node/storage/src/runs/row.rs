@@ -66,7 +66,7 @@ pub(super) fn encode_rows(run: u64, first: u64, postings: &[Posting], mut put: i
 }
 
 /// Visits the postings of a row in order, until `visit` says that it has seen enough. Whether it did.
-pub(super) fn visit_row(
+pub(crate) fn visit_row(
     row_key: &[u8],
     mut row: &[u8],
     first: u64,

@@ -2,7 +2,7 @@
 //! what was staged is published after that.
 
 use super::{
-    Posting, Run, RunIndex, Snapshot,
+    Posting, Run, RunIndex, Snapshot, Tally,
     row::{self, KEY_BYTES},
 };
 use crate::StorageError;
@@ -91,7 +91,7 @@ impl RunIndex {
         postings.sort_unstable();
         postings.dedup();
         let (absorbed, level) = absorbed(&runs, postings.len() as u64);
-        let mut merged = Run { id: staged.next_id, first, last, level, postings: 0 };
+        let mut merged = Run { id: staged.next_id, first, last, level, tally: Tally::default() };
         let kept = runs.len() - absorbed;
         for run in runs.drain(kept..).rev() {
             let keys = self.read(kv, &run, &mut postings)?;
@@ -103,7 +103,7 @@ impl RunIndex {
             // The runs are sorted each; the stable sort makes use of it.
             postings.sort();
         }
-        merged.postings = postings.len() as u64;
+        merged.tally = Tally::of(&postings);
         self.put(&merged, &postings, batch);
         staged.next_id += 1;
         runs.push(merged);
@@ -132,7 +132,7 @@ impl RunIndex {
             }
             batch.delete(self.directory, run.id.to_be_bytes());
             postings.retain(|posting| posting.at <= end);
-            let cut = Run { id: staged.next_id, last: end, postings: postings.len() as u64, ..*run };
+            let cut = Run { id: staged.next_id, last: end, tally: Tally::of(&postings), ..*run };
             self.put(&cut, &postings, batch);
             staged.next_id += 1;
             runs.push(cut);
@@ -187,11 +187,11 @@ impl RunIndex {
             keys.push(RowKey::try_from(key.as_slice()).map_err(damaged)?);
             Ok(())
         })?;
-        let found = (postings.len() - before) as u64;
-        if found != run.postings {
-            let Run { id, postings, .. } = run;
+        let found = Tally::of(&postings[before..]);
+        if found != run.tally {
+            let (id, found, stated) = (run.id, found.postings, run.tally.postings);
             return Err(StorageError::corrupt(format!(
-                "run {id} of `{}` has {found} postings, not {postings}",
+                "run {id} of `{}` has {found} postings, which are not the {stated} it was written with",
                 self.directory.0
             )));
         }
@@ -204,7 +204,7 @@ fn absorbed(runs: &[Run], mut postings: u64) -> (usize, u8) {
     let (mut left, mut level) = (runs, 0);
     loop {
         let peers = left.iter().rev().take(FAN_OUT - 1).take_while(|run| run.level == level);
-        let (count, sum) = peers.fold((0, postings), |(count, sum), run| (count + 1, sum + run.postings));
+        let (count, sum) = peers.fold((0, postings), |(count, sum), run| (count + 1, sum + run.tally.postings));
         if count < FAN_OUT - 1 || sum > MAX_POSTINGS {
             return (runs.len() - left.len(), level);
         }

@@ -4,17 +4,26 @@
 use super::{Opened, report::Notes, rows::Rows, segments};
 use crate::{
     StorageError,
+    logs::postings,
+    runs::Tally,
     segment::Position,
     storage::decode_header,
     tables::{self, CANONICAL, HEADERS, LOCATIONS, NUMBERS, TOTAL_DIFFICULTY, TRANSACTIONS},
 };
 use atoll_kv::Table;
-use atoll_primitives::{B256, RecoveredBlock, SealedHeader, U256, keccak256};
+use atoll_primitives::{B256, Receipt, RecoveredBlock, SealedHeader, U256, keccak256};
 use std::sync::Arc;
 
-pub(super) fn check(opened: &Opened, base: &SealedHeader, notes: &mut Notes<'_>) -> Result<(), StorageError> {
+/// What the index of logs has to hold, if it ends with the block `indexed`; `None` if a block of these cannot be read.
+pub(super) fn check(
+    opened: &Opened,
+    base: &SealedHeader,
+    indexed: Option<u64>,
+    notes: &mut Notes<'_>,
+) -> Result<Option<Tally>, StorageError> {
     notes.begin(CANONICAL.0, base.number + 1);
     let (mut parent, mut transactions): (Option<Arc<SealedHeader>>, u64) = (None, 0);
+    let (mut logs, mut read) = (Tally::default(), 0u64);
     let mut difficulty = U256::ZERO;
     for number in 0..=base.number {
         notes.step(1);
@@ -39,8 +48,12 @@ pub(super) fn check(opened: &Opened, base: &SealedHeader, notes: &mut Notes<'_>)
             let sum = difficulty.saturating_add(header.difficulty);
             difficulty = check_difficulty(opened, header, followed.then_some(sum), notes);
         }
-        if let Some(block) = check_record(opened, number, hash, notes) {
+        if let Some((block, receipts)) = check_record(opened, number, hash, notes) {
             transactions += check_transactions(opened, &block, notes);
+            read += 1;
+            if indexed.is_some_and(|indexed| number <= indexed) {
+                logs.join(&tally(number, &receipts));
+            }
         }
         parent = header;
     }
@@ -50,7 +63,14 @@ pub(super) fn check(opened: &Opened, base: &SealedHeader, notes: &mut Notes<'_>)
     check_count(opened, CANONICAL, base.number + 1, notes);
     check_count(opened, TRANSACTIONS, transactions, notes);
     check_side_blocks(opened, notes);
-    Ok(())
+    Ok((read > base.number).then_some(logs))
+}
+
+/// What the index of logs holds of a block.
+fn tally(number: u64, receipts: &[Receipt]) -> Tally {
+    let mut found = Vec::new();
+    postings(number, receipts, &mut found);
+    Tally::of(&found)
 }
 
 /// The row of a number in the table of canonical blocks.
@@ -96,7 +116,12 @@ fn check_difficulty(opened: &Opened, header: &SealedHeader, sum: Option<U256>, n
 }
 
 /// The block that the position of a hash leads to.
-fn check_record(opened: &Opened, number: u64, hash: B256, notes: &mut Notes<'_>) -> Option<RecoveredBlock> {
+fn check_record(
+    opened: &Opened,
+    number: u64,
+    hash: B256,
+    notes: &mut Notes<'_>,
+) -> Option<(RecoveredBlock, Vec<Receipt>)> {
     let row = notes.read(LOCATIONS, opened.kv.get(LOCATIONS, hash.as_slice())).flatten();
     let Some(position) = row.and_then(|row| Position::decode(&row).ok()) else {
         notes.fault(LOCATIONS.0, format!("block {number} ({hash}) has no position"));
@@ -107,7 +132,7 @@ fn check_record(opened: &Opened, number: u64, hash: B256, notes: &mut Notes<'_>)
         Err(error) => Err(error),
     };
     match record {
-        Ok((block, _)) if block.hash == hash => Some(block),
+        Ok((block, receipts)) if block.hash == hash => Some((block, receipts)),
         Ok((block, _)) => {
             notes.fault(LOCATIONS.0, format!("the position of block {number} ({hash}) holds block {}", block.hash));
             None

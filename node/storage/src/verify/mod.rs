@@ -3,6 +3,7 @@
 
 mod blocks;
 mod history;
+mod indexes;
 mod report;
 mod rows;
 mod segments;
@@ -46,7 +47,9 @@ pub fn verify(
     let mut notes = Notes::new(progress);
     segments::check(&opened, &mut notes)?;
     if let Some(base) = base(&opened.kv, spec, &mut notes)? {
-        blocks::check(&opened, &base, &mut notes)?;
+        let runs = indexes::log_runs(&opened, &base, &mut notes);
+        let logs = blocks::check(&opened, &base, runs.end(), &mut notes)?;
+        indexes::check(&opened, &base, &runs, logs, &mut notes);
         // What the history is compared with must be sound itself.
         if state::check(&opened, &base, &mut notes)? {
             history::check(&opened, &base, &mut notes)?;

@@ -123,9 +123,12 @@ fn limits(args: &RpcLimitArgs) -> Result<RpcConfig, BoxError> {
         log_result_limit: args.log_results,
         ots_page_limit: args.ots_page_limit,
         gas_cap: args.gas_cap,
+        simulate_blocks: args.simulate_blocks,
         call_timeout: seconds(args.call_timeout),
         trace_timeout: seconds(args.trace_timeout),
         trace_limit_bytes: args.trace_size.saturating_mul(1 << 20),
+        concurrent_traces: args.concurrent_traces.into(),
+        trace_filter_range: args.trace_filter_range,
         concurrent_calls: args.concurrent_calls,
         fee_cap: atoll_primitives::U256::from(args.fee_cap),
         header_timeout: seconds(args.header_timeout),
@@ -191,5 +194,39 @@ mod tests {
         assert_eq!(config.rate_limit, Some(RateLimit { per_second: 5.0, burst: 10.0 }));
         assert_eq!(config.trusted_proxies.len(), 2);
         assert_eq!(parse(&[]).rate_limit, None);
+        let config = parse(&["--rpc.simulate-blocks=7", "--rpc.concurrent-traces=8", "--rpc.trace-filter-range=9"]);
+        assert_eq!((config.simulate_blocks, config.concurrent_traces, config.trace_filter_range), (7, 8, 9));
+        let refused = Cli::try_parse_from(["atoll", "node", "--rpc.concurrent-traces=0"]).unwrap_err().to_string();
+        assert!(refused.contains("--rpc.concurrent-traces") && refused.contains("1.."), "{refused}");
+    }
+
+    #[test]
+    fn without_flags_the_limits_are_the_servers_own() {
+        let own = RpcConfig { listeners: Vec::new(), ..RpcConfig::default() };
+        assert_eq!(format!("{:?}", RpcConfig { listeners: Vec::new(), ..parse(&[]) }), format!("{own:?}"));
+    }
+
+    /// Every limit is a flag with its variable, and the guide has its default.
+    #[test]
+    fn the_guide_lists_every_limit_with_its_default() {
+        let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide.md")).unwrap();
+        let rows: Vec<&str> = guide.lines().filter(|line| line.starts_with("| `--rpc.")).collect();
+        let command = <Cli as clap::CommandFactory>::command();
+        let node = command.find_subcommand("node").unwrap();
+        let limits = node.get_arguments().filter(|arg| arg.get_help_heading() == Some("JSON-RPC limits"));
+        let mut seen = 0;
+        for arg in limits {
+            let flag = arg.get_long().unwrap();
+            let row = rows.iter().find(|row| row.contains(&format!("`--{flag}`")));
+            let row = row.unwrap_or_else(|| panic!("the guide's table of limits lacks --{flag}")).replace(',', "");
+            let variable = format!("ATOLL_{}", flag.to_uppercase().replace(['.', '-'], "_"));
+            assert_eq!(arg.get_env().unwrap().to_str(), Some(&*variable));
+            // Zero is said in words.
+            for value in arg.get_default_values().iter().filter(|value| *value != "0") {
+                assert!(row.contains(&format!(" {}", value.to_str().unwrap())), "--{flag}: {value:?} is not in {row}");
+            }
+            seen += 1;
+        }
+        assert!(seen > 20, "{seen}");
     }
 }

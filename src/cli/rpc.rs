@@ -179,6 +179,9 @@ pub struct RpcLimitArgs {
         value_name = "GAS"
     )]
     pub gas_cap: u64,
+    /// Most blocks of one eth_simulateV1, with those that fill gaps between numbers
+    #[arg(long = "rpc.simulate-blocks", env = "ATOLL_RPC_SIMULATE_BLOCKS", default_value_t = 256, value_name = "BLOCKS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub simulate_blocks: u64,
     /// Longest time of a call or a log query, in seconds
     #[arg(long = "rpc.call-timeout", env = "ATOLL_RPC_CALL_TIMEOUT", default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub call_timeout: u64,
@@ -188,6 +191,12 @@ pub struct RpcLimitArgs {
     /// Most memory that one trace collects, in MiB
     #[arg(long = "rpc.trace-size", env = "ATOLL_RPC_TRACE_SIZE", default_value_t = 64, value_name = "MIB")]
     pub trace_size: usize,
+    /// Traces that run at one time; the others wait. Each may use a processor and several times --rpc.trace-size
+    #[arg(long = "rpc.concurrent-traces", env = "ATOLL_RPC_CONCURRENT_TRACES", default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrent_traces: u16,
+    /// Most blocks that trace_filter and debug_getModifiedAccounts* run again
+    #[arg(long = "rpc.trace-filter-range", env = "ATOLL_RPC_TRACE_FILTER_RANGE", default_value_t = 1000, value_name = "BLOCKS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub trace_filter_range: u64,
     /// Calls that run at one time; the others wait
     #[arg(long = "rpc.concurrent-calls", env = "ATOLL_RPC_CONCURRENT_CALLS", default_value_t = 64, value_name = "N")]
     pub concurrent_calls: usize,

@@ -5,9 +5,8 @@
 use crate::{
     RpcError,
     feed::{FeedLog, HeadUpdate},
-    logs::check_size,
+    logs::LogFilter,
 };
-use alloy_rpc_types_eth::{BlockNumberOrTag, Filter, FilterBlockOption, Log};
 use atoll_primitives::B256;
 use atoll_txpool::PoolTx;
 use parking_lot::Mutex;
@@ -27,7 +26,7 @@ const MAX_ALL_ITEMS: usize = 1_000_000;
 enum Kind {
     Blocks(Vec<B256>),
     Transactions { full: bool, found: Vec<Arc<PoolTx>> },
-    Logs { filter: Box<Filter>, found: Vec<Arc<FeedLog>> },
+    Logs { filter: Box<LogFilter>, found: Vec<Arc<FeedLog>> },
 }
 
 impl Kind {
@@ -78,8 +77,8 @@ impl Filters {
         self.add(Kind::Transactions { full, found: Vec::new() }, now)
     }
 
-    pub(crate) fn add_logs(&self, filter: Filter, now: Instant) -> Result<String, RpcError> {
-        check_size(&filter)?;
+    pub(crate) fn add_logs(&self, filter: LogFilter, now: Instant) -> Result<String, RpcError> {
+        filter.check_size()?;
         self.add(Kind::Logs { filter: Box::new(filter), found: Vec::new() }, now)
     }
 
@@ -110,7 +109,7 @@ impl Filters {
     }
 
     /// The criteria of a log filter.
-    pub(crate) fn log_filter(&self, id: &str, now: Instant) -> Result<Filter, RpcError> {
+    pub(crate) fn log_filter(&self, id: &str, now: Instant) -> Result<LogFilter, RpcError> {
         let mut entries = self.entries.lock();
         let entry = entries.get_mut(id).ok_or(RpcError::FilterNotFound)?;
         entry.polled = now;
@@ -142,7 +141,7 @@ impl Filters {
         self.update(|kind| match kind {
             Kind::Blocks(found) => found.extend(update.applied().map(|block| block.hash)),
             Kind::Logs { filter, found } => {
-                found.extend(update.logs().iter().filter(|log| wants(filter, &log.log)).cloned());
+                found.extend(update.logs().iter().filter(|log| filter.wants(&log.log)).cloned());
             }
             Kind::Transactions { .. } => {}
         });
@@ -169,19 +168,6 @@ impl Filters {
             all -= dropped.kind.len();
         }
     }
-}
-
-/// Whether a filter or subscription wants this new log: its criteria, and its block numbers if it gave some.
-pub(crate) fn wants(filter: &Filter, log: &Log) -> bool {
-    let number = log.block_number.unwrap_or_default();
-    let in_range = match filter.block_option {
-        FilterBlockOption::Range { from_block, to_block } => {
-            !matches!(from_block, Some(BlockNumberOrTag::Number(from)) if number < from)
-                && !matches!(to_block, Some(BlockNumberOrTag::Number(to)) if number > to)
-        }
-        FilterBlockOption::AtBlockHash(hash) => log.block_hash == Some(hash),
-    };
-    in_range && filter.matches(&log.inner)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! `eth_getLogs`: parse the filter, ask the storage which blocks may match, render what does.
+//! What logs a client wants, and `eth_getLogs`: ask the storage which blocks may match, render what does.
 
 use crate::{
     RpcError,
     context::{Json, Node, json},
     render::BlockLogsJson,
 };
-use alloy_rpc_types_eth::{BlockNumberOrTag, Filter, FilterBlockOption};
+use alloy_rpc_types_eth::{BlockNumberOrTag, Filter, FilterBlockOption, Log};
 use atoll_storage::{BlockLogs, LogQuery};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::value::RawValue;
@@ -16,19 +16,12 @@ const MAX_VALUES: usize = 1000;
 /// Blocks asked of the index at a time; between two times the clock and the number of results are looked at.
 const STEP: usize = 256;
 
-/// The filter of `eth_getLogs`. It remembers how many topic positions were given: `[null, null]` takes only logs that
-/// have two topics (geth), which the parsed filter no longer tells from none.
-#[derive(Debug, Clone)]
+/// The criteria of `eth_getLogs`, of a polled filter and of a subscription. All three match alike, by the query: it knows how
+/// many topic positions were given, so that `[null, null]` takes only logs that have two topics (geth).
+#[derive(Debug, Clone, Default)]
 pub(crate) struct LogFilter {
-    pub(crate) filter: Filter,
-    positions: usize,
-}
-
-impl From<Filter> for LogFilter {
-    fn from(filter: Filter) -> Self {
-        let given = filter.topics.iter().rposition(|position| !position.is_empty());
-        Self { filter, positions: given.map_or(0, |last| last + 1) }
-    }
+    pub(crate) blocks: FilterBlockOption,
+    query: LogQuery,
 }
 
 impl<'de> Deserialize<'de> for LogFilter {
@@ -39,31 +32,41 @@ impl<'de> Deserialize<'de> for LogFilter {
             topics: Option<Vec<&'a RawValue>>,
         }
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let filter: Filter = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
-        let Topics { topics } = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
-        Ok(Self { filter, positions: topics.map_or(0, |topics| topics.len()) })
+        let Filter { block_option, address, topics } = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        // The parsed filter no longer tells a position that takes anything from one that was not given.
+        let Topics { topics: given } = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        let query = LogQuery {
+            addresses: address.iter().copied().collect(),
+            topics: topics.each_ref().map(|position| position.iter().copied().collect()),
+            min_topics: given.map_or(0, |topics| topics.len()),
+        };
+        Ok(Self { blocks: block_option, query })
     }
 }
 
 impl LogFilter {
-    fn query(&self) -> LogQuery {
-        let Self { filter, positions } = self;
-        LogQuery {
-            addresses: filter.address.iter().copied().collect(),
-            topics: filter.topics.each_ref().map(|position| position.iter().copied().collect()),
-            min_topics: *positions,
+    /// Refuses what would be expensive to match with every log.
+    pub(crate) fn check_size(&self) -> Result<(), RpcError> {
+        let topics: usize = self.query.topics.iter().map(|position| position.len()).sum();
+        if self.query.addresses.len() > MAX_VALUES || topics > MAX_VALUES {
+            let reason = format!("more than {MAX_VALUES} addresses or topics");
+            return Err(RpcError::InvalidArgument { index: 0, reason });
         }
+        Ok(())
     }
-}
 
-/// Refuses filters whose matching would be expensive for every log.
-pub(crate) fn check_size(filter: &Filter) -> Result<(), RpcError> {
-    let topics: usize = filter.topics.iter().map(|position| position.len()).sum();
-    if filter.address.len() > MAX_VALUES || topics > MAX_VALUES {
-        let reason = format!("more than {MAX_VALUES} addresses or topics");
-        return Err(RpcError::InvalidArgument { index: 0, reason });
+    /// Whether it wants this log: its address and topics, and its block's number if numbers were given.
+    pub(crate) fn wants(&self, log: &Log) -> bool {
+        let number = log.block_number.unwrap_or_default();
+        let in_range = match self.blocks {
+            FilterBlockOption::Range { from_block, to_block } => {
+                !matches!(from_block, Some(BlockNumberOrTag::Number(from)) if number < from)
+                    && !matches!(to_block, Some(BlockNumberOrTag::Number(to)) if number > to)
+            }
+            FilterBlockOption::AtBlockHash(hash) => log.block_hash == Some(hash),
+        };
+        in_range && self.query.matches(&log.inner.address, log.inner.topics())
     }
-    Ok(())
 }
 
 /// What a query has found so far.
@@ -85,12 +88,12 @@ impl Found {
 impl Node {
     /// Logs that match, in order, rendered.
     pub(crate) fn logs_json(&self, filter: &LogFilter) -> Result<Json, RpcError> {
-        check_size(&filter.filter)?;
-        let query = filter.query();
+        filter.check_size()?;
+        let query = &filter.query;
         let mut found = Found { blocks: Vec::new(), logs: 0, limit: self.config.log_result_limit };
-        match filter.filter.block_option {
+        match filter.blocks {
             FilterBlockOption::AtBlockHash(hash) => {
-                let block = self.storage().logs(&hash, &query)?;
+                let block = self.storage().logs(&hash, query)?;
                 // The genesis block has no receipts to be stored.
                 if block.is_none() && self.storage().number(&hash)?.is_none() {
                     return Err(RpcError::UnknownBlock);
@@ -99,7 +102,7 @@ impl Node {
             }
             FilterBlockOption::Range { from_block, to_block } => {
                 let (from, to) = self.log_range(from_block, to_block)?;
-                self.search(&query, from, to, &mut found)?;
+                self.search(query, from, to, &mut found)?;
             }
         }
         json(&BlockLogsJson(&found.blocks))

@@ -8,10 +8,9 @@ use crate::{
     RpcError,
     context::Node,
     feed::{FeedItem, TransactionsUpdate, sync_status},
-    filters::{random_id, wants},
-    logs::check_size,
+    filters::random_id,
+    logs::LogFilter,
 };
-use alloy_rpc_types_eth::{Filter, pubsub::Params};
 use parking_lot::Mutex;
 use serde_json::{Value, value::RawValue};
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use std::sync::Arc;
 /// What a subscription wants to hear.
 pub(crate) enum Kind {
     NewHeads,
-    Logs(Box<Filter>),
+    Logs(Box<LogFilter>),
     PendingTransactions { full: bool },
     Syncing,
 }
@@ -47,19 +46,17 @@ fn invalid(index: usize, reason: impl ToString) -> RpcError {
     RpcError::InvalidArgument { index, reason: reason.to_string() }
 }
 
-fn kind(kind: &str, params: Option<Params>) -> Result<Kind, RpcError> {
-    Ok(match (kind, params.unwrap_or_default()) {
-        ("newHeads", _) => Kind::NewHeads,
-        ("syncing", _) => Kind::Syncing,
-        ("logs", Params::None) => Kind::Logs(Box::default()),
-        ("logs", Params::Logs(filter)) => {
-            check_size(&filter)?;
-            Kind::Logs(filter)
+/// What a name and the parameter after it ask for.
+fn kind(kind: &str, params: &[&RawValue]) -> Result<Kind, RpcError> {
+    Ok(match kind {
+        "newHeads" => Kind::NewHeads,
+        "syncing" => Kind::Syncing,
+        "logs" => {
+            let filter: LogFilter = read(params, 1)?.unwrap_or_default();
+            filter.check_size()?;
+            Kind::Logs(Box::new(filter))
         }
-        ("logs", _) => return Err(invalid(1, "not a log filter")),
-        ("newPendingTransactions", Params::Bool(full)) => Kind::PendingTransactions { full },
-        ("newPendingTransactions", Params::None) => Kind::PendingTransactions { full: false },
-        ("newPendingTransactions", _) => return Err(invalid(1, "not a boolean")),
+        "newPendingTransactions" => Kind::PendingTransactions { full: read(params, 1)?.unwrap_or(false) },
         _ => return Err(RpcError::UnknownSubscription { kind: kind.to_owned() }),
     })
 }
@@ -87,7 +84,7 @@ impl Session {
         if method == "eth_unsubscribe" {
             return self.unsubscribe(&first).map(Value::Bool);
         }
-        let kind = kind(&first, read(&params, 1)?)?;
+        let kind = kind(&first, &params)?;
         let mut state = self.state.lock();
         if state.active.len() + state.fresh.len() >= self.limit {
             return Err(RpcError::TooManySubscriptions { limit: self.limit });
@@ -142,7 +139,7 @@ impl Subscription {
                 Box::new(update.headers().iter().map(|header| self.message(header.get())))
             }
             (Kind::Logs(filter), FeedItem::Head(update)) => {
-                let wanted = update.logs().iter().filter(|log| wants(filter, &log.log));
+                let wanted = update.logs().iter().filter(|log| filter.wants(&log.log));
                 Box::new(wanted.filter_map(|log| log.text()).map(|text| self.message(text)))
             }
             (Kind::Syncing, FeedItem::Syncing(status)) => Box::new(std::iter::once(self.message(status.get()))),
@@ -180,11 +177,16 @@ mod tests {
 
     #[test]
     fn kinds_and_their_parameters() {
-        let of = |name: &str, json: &str| kind(name, serde_json::from_str(json).unwrap());
+        let of = |name: &str, json: &str| {
+            let param: Box<RawValue> = serde_json::from_str(json).unwrap();
+            kind(name, &[&param, &param])
+        };
         assert!(matches!(of("newHeads", "null"), Ok(Kind::NewHeads)));
         assert!(matches!(of("newPendingTransactions", "true"), Ok(Kind::PendingTransactions { full: true })));
         assert!(matches!(of("newPendingTransactions", "null"), Ok(Kind::PendingTransactions { full: false })));
+        assert!(matches!(of("newPendingTransactions", "{}"), Err(RpcError::InvalidArgument { index: 1, .. })));
         assert!(matches!(of("logs", "{}"), Ok(Kind::Logs(_))));
+        assert!(matches!(of("logs", "null"), Ok(Kind::Logs(_))));
         assert!(matches!(of("logs", "true"), Err(RpcError::InvalidArgument { index: 1, .. })));
         assert!(matches!(of("newSides", "null"), Err(RpcError::UnknownSubscription { .. })));
     }

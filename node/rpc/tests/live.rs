@@ -184,6 +184,34 @@ async fn pending_transactions_in_full() {
     assert_eq!(changes[0]["hash"], hash);
 }
 
+/// geth: a log with fewer topics than positions were given does not match, be they null. `eth_getLogs` has it in `logs.rs`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trailing_null_topic_has_to_be_there() {
+    let (node, mine, _) = network().await;
+    let topic = format!("{:#066x}", 7);
+    let (one, two) =
+        (json!({"topics": [topic], "fromBlock": "0x0"}), json!({"topics": [topic, null], "fromBlock": "0x0"}));
+    let mut client = Client::connect(&node).await;
+    let wanting_two = client.subscribe(json!(["logs", two])).await;
+    let wanting_one = client.subscribe(json!(["logs", one])).await;
+    let filters = [node.ok("eth_newFilter", json!([one])).await, node.ok("eth_newFilter", json!([two])).await];
+    import(&node, &mine, &mine.block(&[emitting(0, 7)]));
+    assert_eq!(client.hears(&wanting_one).await["topics"], json!([topic]), "and {wanting_two} hears nothing before");
+    import(&node, &mine, &mine.block(&[emitting(1, 7)]));
+    assert_eq!(client.hears(&wanting_one).await["blockNumber"], "0x2");
+    for (filter, count) in filters.iter().zip([2, 0]) {
+        for method in ["eth_getFilterChanges", "eth_getFilterLogs"] {
+            let found = node.ok(method, json!([filter])).await;
+            assert_eq!(found.as_array().unwrap().len(), count, "{method}: {found}");
+        }
+    }
+    // In the index, too.
+    node.chain.storage().flush_all().unwrap();
+    for (filter, count) in filters.iter().zip([2, 0]) {
+        assert_eq!(node.ok("eth_getFilterLogs", json!([filter])).await.as_array().unwrap().len(), count);
+    }
+}
+
 /// A client that subscribes and never reads: the sockets fill, then it is cut off while others hear everything.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_stops_reading_is_cut_off() {

@@ -55,6 +55,8 @@ async fn what_matches_is_found_in_memory_and_in_the_index() {
         assert_eq!(get(with("topics", json!([topic(9)]))).await, json!([]), "the position counts");
         assert_eq!(get(with("topics", json!([null, null]))).await.as_array().unwrap().len(), 300);
         assert_eq!(get(with("topics", json!([null, null, null]))).await, json!([]), "a third topic has to be there");
+        assert_eq!(get(with("topics", json!([topic(7), null]))).await.as_array().unwrap().len(), 150);
+        assert_eq!(get(with("topics", json!([topic(7), null, null]))).await, json!([]), "the same after a value");
         assert_eq!(get(with("topics", json!([[], null]))).await.as_array().unwrap().len(), 300);
         assert_eq!(get(with("address", json!(LOGGER))).await.as_array().unwrap().len(), 300);
         assert_eq!(get(with("address", json!([Address::ZERO, LOGGER]))).await.as_array().unwrap().len(), 300);
@@ -66,6 +68,8 @@ async fn what_matches_is_found_in_memory_and_in_the_index() {
     let (block, receipts) = (&blocks[8], node.ok("eth_getBlockReceipts", json!(["0x9"])).await);
     let found = get(json!({ "blockHash": block.header.hash_slow() })).await;
     assert_eq!(found, json!([receipts[0]["logs"][0], receipts[1]["logs"][0]]), "as the receipts tell them");
+    let hash = block.header.hash_slow();
+    assert_eq!(get(json!({ "blockHash": hash, "topics": [null, null, null] })).await, json!([]), "by hash, too");
     assert_eq!((&found[1]["logIndex"], &found[1]["removed"]), (&json!("0x1"), &json!(false)));
 }
 

@@ -4,8 +4,8 @@
 use super::{CapabilitiesJson, SimulatePayload, SyncingJson};
 use crate::{RpcError, context::Json, logs::LogFilter};
 use alloy_rpc_types_eth::{
-    BlockId, BlockNumberOrTag, BlockOverrides, EIP1186AccountProofResponse, FeeHistory, Filter, Index,
-    StorageValuesRequest, TransactionRequest, state::StateOverride,
+    BlockId, BlockNumberOrTag, BlockOverrides, EIP1186AccountProofResponse, FeeHistory, Index, StorageValuesRequest,
+    TransactionRequest, state::StateOverride,
 };
 use alloy_serde::JsonStorageKey;
 use atoll_primitives::{Address, B256, Bytes, U64, U256, eips::eip7910::EthConfig};
@@ -163,7 +163,7 @@ pub(crate) trait Eth {
     #[method(name = "getLogs")]
     async fn logs(&self, filter: LogFilter) -> Result<Json, RpcError>;
     #[method(name = "newFilter")]
-    fn new_filter(&self, filter: Filter) -> Result<String, RpcError>;
+    fn new_filter(&self, filter: LogFilter) -> Result<String, RpcError>;
     #[method(name = "newBlockFilter")]
     fn new_block_filter(&self) -> Result<String, RpcError>;
     #[method(name = "newPendingTransactionFilter")]

@@ -9,8 +9,8 @@ use crate::{
     render::TransactionJson,
 };
 use alloy_rpc_types_eth::{
-    BlockId, BlockNumberOrTag, BlockOverrides, EIP1186AccountProofResponse, FeeHistory, Filter, Index,
-    StorageValuesRequest, TransactionRequest, state::StateOverride,
+    BlockId, BlockNumberOrTag, BlockOverrides, EIP1186AccountProofResponse, FeeHistory, Index, StorageValuesRequest,
+    TransactionRequest, state::StateOverride,
 };
 use alloy_serde::JsonStorageKey;
 use atoll_primitives::{Address, B256, Bytes, U64, U256, eips::eip7910::EthConfig};
@@ -248,7 +248,7 @@ impl EthServer for Eth {
         self.0.blocking(move |node| node.logs_json(&filter)).await
     }
 
-    fn new_filter(&self, filter: Filter) -> Result<String, RpcError> {
+    fn new_filter(&self, filter: LogFilter) -> Result<String, RpcError> {
         self.0.filters.add_logs(filter, Instant::now())
     }
 
@@ -275,7 +275,7 @@ impl EthServer for Eth {
 
     async fn filter_logs(&self, id: String) -> Result<Json, RpcError> {
         let filter = self.0.filters.log_filter(&id, Instant::now())?;
-        self.0.blocking(move |node| node.logs_json(&filter.into())).await
+        self.0.blocking(move |node| node.logs_json(&filter)).await
     }
 
     fn uninstall_filter(&self, id: String) -> Result<bool, RpcError> {

@@ -1,11 +1,13 @@
 //! Filters over hand-made blocks: what is collected, what a reorganisation does, what is dropped.
 
 use super::*;
+use alloy_rpc_types_eth::Log;
 use atoll_primitives::{
     Address, Block, Bytes, Header, Receipt, RecoveredBlock,
     consensus::{self, Signed, TxLegacy},
     primitives::{LogData, Signature},
 };
+use serde_json::json;
 
 const EXPIRY: Duration = Duration::from_secs(300);
 
@@ -23,6 +25,10 @@ fn block(number: u64, seed: u8, emitter: Address) -> (Arc<RecoveredBlock>, Arc<V
     (Arc::new(block), Arc::new(vec![Receipt::Legacy(receipt.with_bloom())]))
 }
 
+fn criteria(json: serde_json::Value) -> LogFilter {
+    serde_json::from_value(json).unwrap()
+}
+
 fn logs(changes: Changes) -> Vec<Log> {
     match changes {
         Changes::Logs(logs) => logs.iter().map(|log| log.log.clone()).collect(),
@@ -34,7 +40,7 @@ fn logs(changes: Changes) -> Vec<Log> {
 fn log_filter_follows_a_reorganisation() {
     let (mine, other) = (Address::repeat_byte(1), Address::repeat_byte(2));
     let (filters, now) = (Filters::new(4, EXPIRY), Instant::now());
-    let id = filters.add_logs(Filter::new().address(mine), now).unwrap();
+    let id = filters.add_logs(criteria(json!({ "address": mine })), now).unwrap();
     let first = block(1, 7, mine);
     filters.on_head(&HeadUpdate::new(vec![], vec![first.clone(), block(2, 8, other)]));
     let found = logs(filters.poll(&id, now).unwrap());
@@ -52,8 +58,8 @@ fn log_filter_follows_a_reorganisation() {
 fn ranges_and_topics_are_respected() {
     let (emitter, now) = (Address::repeat_byte(1), Instant::now());
     let filters = Filters::new(4, EXPIRY);
-    let late = filters.add_logs(Filter::new().from_block(5u64), now).unwrap();
-    let topic = filters.add_logs(Filter::new().event_signature(B256::repeat_byte(3)), now).unwrap();
+    let late = filters.add_logs(criteria(json!({ "fromBlock": "0x5" })), now).unwrap();
+    let topic = filters.add_logs(criteria(json!({ "topics": [B256::repeat_byte(3)] })), now).unwrap();
     filters.on_head(&HeadUpdate::new(vec![], vec![block(4, 3, emitter), block(5, 4, emitter)]));
     assert_eq!(logs(filters.poll(&late, now).unwrap())[0].block_number, Some(5));
     assert_eq!(logs(filters.poll(&topic, now).unwrap())[0].block_number, Some(4));
@@ -85,4 +91,16 @@ fn a_filter_that_overflows_is_dropped() {
     assert!(!filters.is_empty(), "exactly full is still served");
     filters.on_head(&update);
     assert!(matches!(filters.poll(&id, now), Err(RpcError::FilterNotFound)));
+}
+
+/// geth: a log with fewer topics than a filter has positions does not match, whatever stands in the positions.
+#[test]
+fn a_position_that_takes_anything_still_takes_only_a_log_that_has_it() {
+    let (filters, now, topic) = (Filters::new(8, EXPIRY), Instant::now(), B256::repeat_byte(3));
+    let given = [json!([]), json!([null]), json!([topic]), json!([topic, null]), json!([null, null]), json!([[], []])];
+    let ids = given.map(|topics| filters.add_logs(criteria(json!({ "topics": topics })), now).unwrap());
+    // Its logs have one topic.
+    filters.on_head(&HeadUpdate::new(vec![], vec![block(1, 3, Address::ZERO)]));
+    let found = ids.map(|id| logs(filters.poll(&id, now).unwrap()).len());
+    assert_eq!(found, [1, 1, 1, 0, 0, 0]);
 }

@@ -3,13 +3,13 @@
 use super::Target;
 use rand::{Rng as _, rngs::StdRng, seq::IndexedRandom as _};
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     net::{Shutdown, TcpStream},
     sync::atomic::Ordering,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// An answer may take as long as calls may, a batch half a minute.
+/// An answer may take as long as calls and traces may, a batch half a minute longer.
 const WAIT: Duration = Duration::from_secs(60);
 
 pub fn connect(target: &Target) -> Option<TcpStream> {
@@ -26,13 +26,21 @@ fn head(target: &Target, length: usize) -> String {
     )
 }
 
-/// Status and body of the next answer; `None` when there is no more.
-fn answer(reader: &mut BufReader<TcpStream>) -> Option<(u16, Vec<u8>)> {
+/// Status and body of the next answer; `None` when the connection ended. One that says nothing is stuck.
+fn answer(reader: &mut BufReader<TcpStream>, sent: &str) -> Option<(u16, Vec<u8>)> {
     let (mut status, mut length) = (None, 0);
+    let asked = Instant::now();
     loop {
         let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
+        match reader.read_line(&mut line) {
+            Ok(0) => return None,
+            Ok(_) => {}
+            Err(error) => {
+                let stuck = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+                let start: String = sent.chars().take(600).collect();
+                assert!(!stuck, "no answer in {:?}, and the connection stays, to {start}", asked.elapsed());
+                return None;
+            }
         }
         let line = line.trim_end().to_lowercase();
         if line.is_empty() {
@@ -97,7 +105,7 @@ pub fn requests(target: &Target, rng: &mut StdRng) {
         if stream.write_all(head(target, bytes.len()).as_bytes()).and_then(|()| stream.write_all(&bytes)).is_err() {
             return;
         }
-        let Some((status, body)) = answer(&mut reader) else { return };
+        let Some((status, body)) = answer(&mut reader, &text) else { return };
         match status {
             200 if body.is_empty() => {}
             200 | 413 => target.note(&body, &text),
@@ -157,7 +165,10 @@ pub fn pipeline(target: &Target, rng: &mut StdRng) {
     }
     let mut reader = BufReader::new(stream);
     for _ in 0..count {
-        let Some((_, answered)) = answer(&mut reader) else { return };
+        if target.over() {
+            return;
+        }
+        let Some((_, answered)) = answer(&mut reader, &body) else { return };
         if !answered.is_empty() {
             target.note(&answered, &body);
         }
@@ -188,6 +199,56 @@ pub fn half_open(target: &Target, rng: &mut StdRng) {
                 let reset = !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut);
                 assert!(reset, "a half-open connection is held");
             }
+        }
+    }
+}
+
+/// A body that comes in small pieces, whole or in chunks, and is answered all the same if it comes in time; or a client that
+/// goes in the middle of it, with more requests under way.
+pub fn slow(target: &Target, rng: &mut StdRng) {
+    let Some(mut stream) = connect(target) else { return };
+    let Ok(copy) = stream.try_clone() else { return };
+    let mut reader = BufReader::new(copy);
+    let text = target.request(rng);
+    let chunked = rng.random();
+    let mut bytes = Vec::new();
+    if chunked {
+        let start = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+        bytes.extend_from_slice(start.as_bytes());
+        let size = rng.random_range(1..5000);
+        for piece in text.as_bytes().chunks(size) {
+            bytes.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+            bytes.extend_from_slice(piece);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"0\r\n\r\n");
+    } else {
+        bytes.extend_from_slice(head(target, text.len()).as_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    let leaves = rng.random_ratio(1, 3).then(|| rng.random_range(0..bytes.len()));
+    target.requests.fetch_add(1, Ordering::Relaxed);
+    let piece = (bytes.len() / 20).max(1);
+    for (index, part) in bytes.chunks(piece).enumerate() {
+        let gone = leaves.is_some_and(|at| at < index * piece);
+        if gone || stream.write_all(part).is_err() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(rng.random_range(0..40)));
+    }
+    if let Some((200 | 413, body)) = answer(&mut reader, &text)
+        && !body.is_empty()
+    {
+        target.note(&body, &text);
+    }
+}
+
+/// Connections that come and go at once.
+pub fn storm(target: &Target, rng: &mut StdRng) {
+    for _ in 0..rng.random_range(1..200) {
+        let Some(stream) = connect(target) else { return };
+        if rng.random() {
+            let _ = stream.shutdown(Shutdown::Both);
         }
     }
 }

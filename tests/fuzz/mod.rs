@@ -1,42 +1,49 @@
 //! A node under fire: broken and hostile requests to every method over HTTP and WebSocket, for `ATOLL_FUZZ_SECS` seconds
-//! (default 20). The node must live, say nothing of a panic, answer an ordinary request promptly throughout, give its
-//! memory back within bounds, and hold no connection once the attack is over.
+//! (default 20), in rounds of a minute at most. The node must live, say nothing of a panic, answer an ordinary request
+//! promptly throughout, and after each round hold no connection, and no more threads and memory than before all, within
+//! bounds.
 //!
 //! `ATOLL_FUZZ_SEED` repeats a campaign's choices; the seed is printed.
 
 mod http;
+mod process;
+mod shaped;
 mod values;
 mod ws;
 
-use crate::support::{ATOLL, ask, network::free_port, number, wait_until};
-use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use crate::support::{ask, number, wait_until};
+use process::Node;
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    fs::File,
     net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
 
 /// Attackers at one time; the machine's cores are shared with the node.
 const ATTACKERS: u64 = 6;
 /// An ordinary request has to be answered within this, even by a debug build on a busy machine.
-const PROMPT: Duration = Duration::from_secs(15);
-/// Growth of memory after the first part of the campaign that is still no leak: caches and the pool fill up.
+const PROMPT: Duration = Duration::from_secs(8);
+/// The longest round; there are two at least.
+const ROUND: Duration = Duration::from_secs(60);
+/// Growth of memory that is still no leak: caches and the pool fill up.
 const GROWTH_KIB: u64 = 400 << 10;
+/// Threads more than before the attack that may be left a while after it: of tokio's for blocking work.
+const THREADS: usize = 8;
 
 /// What the attackers share.
 pub struct Target {
     pub address: SocketAddr,
     pub methods: Vec<String>,
+    pub shapes: Vec<shaped::Shape>,
+    /// Blocks and transactions of the chain.
+    pub known: Mutex<shaped::Known>,
     pub stop: AtomicBool,
     pub requests: AtomicU64,
     /// How many answers had which error code; 0 for results.
@@ -60,6 +67,12 @@ impl Target {
 
     /// A request of some method.
     pub fn request(&self, rng: &mut StdRng) -> String {
+        if rng.random_ratio(2, 5)
+            && let Some(shape) = self.shapes.choose(rng)
+        {
+            let known = self.known.lock().unwrap().clone();
+            return shaped::request(rng, shape, &known);
+        }
         let method = &self.methods[rng.random_range(0..self.methods.len())];
         values::request(rng, method)
     }
@@ -69,75 +82,13 @@ impl Target {
     }
 }
 
-struct Node {
-    child: Child,
-    dir: TempDir,
-    rpc: String,
-}
-
-impl Node {
-    /// Everything on, and timeouts short enough to be seen.
-    fn start() -> Self {
-        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
-        let genesis = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("genesis/ethash.json");
-        let child = Command::new(ATOLL)
-            .current_dir(dir.path())
-            .args(["node", "--genesis", genesis.to_str().unwrap(), "--data-dir", "data", "--http.api=all"])
-            .args([format!("--rpc.listen=127.0.0.1:{port}"), format!("--p2p.listen=127.0.0.1:{}", free_port())])
-            .args(["--mine", "--miner.account=0x000000000000000000000000000000000000dead", "--miner.cpu=0.02"])
-            .args(["--rpc.header-timeout=3", "--rpc.body-timeout=3", "--rpc.write-timeout=3", "--rpc.call-timeout=1"])
-            .args(["--rpc.max-request=2", "--rpc.max-connections=500", "--rpc.filter-expiry=5"])
-            .env("ATOLL_UNSAFE_DEV_MNEMONIC", "test test test test test test test test test test test junk")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(dir.path().join("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let node = Self { child, dir, rpc: format!("http://127.0.0.1:{port}") };
-        wait_until("the node answers", || ask(&node.rpc, "eth_chainId", json!([])).is_some());
-        node
-    }
-
-    fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(self.dir.path().join("log")).unwrap()).into_owned()
-    }
-
-    fn memory_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
-        line.trim().trim_end_matches(" kB").parse().unwrap()
-    }
-
-    fn sockets(&self) -> usize {
-        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).into_iter().flatten().flatten();
-        files
-            .filter(|file| std::fs::read_link(file.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket")))
-            .count()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            eprintln!("--- the node said:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Every method: those the node lists, and those it may not list.
-fn methods(rpc: &str) -> Vec<String> {
-    let document = ask(rpc, "rpc.discover", json!([])).unwrap_or_default();
-    let listed = document["result"]["methods"].as_array().into_iter().flatten();
+fn methods(document: &Value) -> Vec<String> {
+    let listed = document["methods"].as_array().into_iter().flatten();
     let listed = listed.filter_map(|method| method["name"].as_str()).map(str::to_owned);
     let mut all: Vec<String> = listed.chain(values::METHODS.iter().map(|name| (*name).to_owned())).collect();
     all.sort();
     all.dedup();
-    // It would stop what the campaign is there to see.
-    all.retain(|name| name != "miner_stop");
     all
 }
 
@@ -145,14 +96,101 @@ fn attack(target: &Target, seed: u64) {
     let mut rng = StdRng::seed_from_u64(seed);
     while !target.over() {
         match rng.random_range(0..100) {
-            0..55 => http::requests(target, &mut rng),
-            55..65 => http::broken(target, &mut rng),
-            65..70 => http::pipeline(target, &mut rng),
-            70..75 => http::half_open(target, &mut rng),
-            75..92 => ws::requests(target, &mut rng),
-            92..97 => ws::garbage(target, &mut rng),
+            0..50 => http::requests(target, &mut rng),
+            50..57 => http::broken(target, &mut rng),
+            57..62 => http::pipeline(target, &mut rng),
+            62..66 => http::half_open(target, &mut rng),
+            66..70 => http::slow(target, &mut rng),
+            70..71 => http::storm(target, &mut rng),
+            71..86 => ws::requests(target, &mut rng),
+            86..90 => ws::garbage(target, &mut rng),
+            90..94 => ws::fragments(target, &mut rng),
+            94..97 => ws::subscriptions(target, &mut rng),
             _ => ws::deaf(target, &mut rng),
         }
+    }
+}
+
+/// What an ordinary user of the node does meanwhile.
+struct User<'a> {
+    node: &'a mut Node,
+    target: &'a Target,
+    slowest: Duration,
+    peak_kib: u64,
+}
+
+impl User<'_> {
+    /// Reads the newest block, which must not take long; sends a transaction; mines, whatever the attackers told the miner.
+    fn step(&mut self, index: u64) {
+        let asked = Instant::now();
+        let answer = ask(&self.node.rpc, "eth_getBlockByNumber", json!(["latest", false]));
+        // A connection too many is turned away at once; the attackers hold at most half of them.
+        let answer = answer.unwrap_or_else(|| {
+            panic!("no answer to an ordinary request:\n{}\n{}", self.node.busy_threads(), self.node.log())
+        });
+        assert!(answer["result"]["number"].is_string(), "{answer}");
+        self.slowest = self.slowest.max(asked.elapsed());
+        assert!(self.slowest < PROMPT, "an ordinary request took {:?}:\n{}", self.slowest, self.node.busy_threads());
+        self.peak_kib = self.peak_kib.max(self.node.memory_kib());
+        self.node.assert_alive();
+        let mut fresh = vec![answer["result"]["hash"].to_string()];
+        if index.is_multiple_of(5) {
+            ask(&self.node.rpc, "miner_start", json!([]));
+            let (from, to) =
+                ("0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266", "0x000000000000000000000000000000000000dead");
+            let sent = ask(&self.node.rpc, "eth_sendTransaction", json!([{"from": from, "to": to, "value": "0x1"}]));
+            fresh.extend(sent.map(|sent| sent["result"].to_string()).filter(|hash| hash != "null"));
+        }
+        let mut known = self.target.known.lock().unwrap();
+        known.extend(fresh);
+        let surplus = known.len().saturating_sub(64);
+        known.drain(..surplus);
+    }
+
+    /// Attackers for a while; then nothing may be left of them.
+    fn round(&mut self, length: Duration, seeds: &mut StdRng, quiet: &Quiet) {
+        self.target.stop.store(false, Ordering::Relaxed);
+        thread::scope(|scope| {
+            let target = self.target;
+            let attackers: Vec<_> = (0..ATTACKERS)
+                .map(|_| {
+                    let seed = seeds.random();
+                    scope.spawn(move || attack(target, seed))
+                })
+                .collect();
+            let started = Instant::now();
+            let mut index = 0;
+            // Also on the way out of a panic: the scope waits for them.
+            let stop = StopOnDrop(target);
+            while started.elapsed() < length && attackers.iter().all(|attacker| !attacker.is_finished()) {
+                self.step(index);
+                index += 1;
+                thread::sleep(Duration::from_millis(100));
+            }
+            drop(stop);
+            for attacker in attackers {
+                attacker.join().unwrap();
+            }
+        });
+        // Everything that was left open ends by the node's own timeouts; the allocator gives pages back after a while.
+        wait_until("no connection is left", || self.node.sockets() <= quiet.sockets + 2);
+        wait_until("the threads are gone", || self.node.threads() <= quiet.threads + THREADS);
+        wait_until("the memory is given back", || self.node.memory_kib() < quiet.memory_kib + GROWTH_KIB);
+    }
+}
+
+/// The node before the attack.
+struct Quiet {
+    sockets: usize,
+    threads: usize,
+    memory_kib: u64,
+}
+
+struct StopOnDrop<'a>(&'a Target);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
     }
 }
 
@@ -163,53 +201,33 @@ fn hostile_requests() {
     let seed: u64 = std::env::var("ATOLL_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_125);
     println!("{seconds} s, ATOLL_FUZZ_SEED={seed}");
     let mut node = Node::start();
-    let quiet = node.sockets();
+    let quiet = Quiet { sockets: node.sockets(), threads: node.threads(), memory_kib: node.memory_kib() };
     let address = node.rpc.trim_start_matches("http://").parse().unwrap();
-    let (methods, stop, requests) = (methods(&node.rpc), AtomicBool::new(false), AtomicU64::new(0));
-    let target = Arc::new(Target { address, methods, stop, requests, codes: Mutex::default() });
-    let attackers: Vec<_> = (0..ATTACKERS)
-        .map(|index| {
-            let target = target.clone();
-            thread::spawn(move || attack(&target, seed.wrapping_add(index)))
-        })
-        .collect();
-
-    let (started, length) = (Instant::now(), Duration::from_secs(seconds));
-    let (mut warm, mut slowest, mut peak) = (None, Duration::ZERO, 0);
-    while started.elapsed() < length && attackers.iter().all(|attacker| !attacker.is_finished()) {
-        let asked = Instant::now();
-        let answer = ask(&node.rpc, "eth_getBlockByNumber", json!(["latest", false]));
-        // A connection too many is turned away at once; the attackers hold at most half of them.
-        let answer = answer.unwrap_or_else(|| panic!("no answer to an ordinary request:\n{}", node.log()));
-        assert!(answer["result"]["number"].is_string(), "{answer}");
-        slowest = slowest.max(asked.elapsed());
-        assert!(slowest < PROMPT, "an ordinary request took {slowest:?}");
-        peak = peak.max(node.memory_kib());
-        if warm.is_none() && started.elapsed() > length / 3 {
-            warm = Some(node.memory_kib());
-        }
-        assert!(node.child.try_wait().unwrap().is_none(), "the node is gone:\n{}", node.log());
-        thread::sleep(Duration::from_millis(100));
+    let document = ask(&node.rpc, "rpc.discover", json!([])).unwrap()["result"].take();
+    let (methods, shapes) = (methods(&document), shaped::Shape::all(&document));
+    assert!(shapes.len() > 100, "{} methods are described", shapes.len());
+    let (stop, requests) = (AtomicBool::new(false), AtomicU64::new(0));
+    let known = Mutex::default();
+    let target = Target { address, methods, shapes, known, stop, requests, codes: Mutex::default() };
+    let rounds = (seconds / ROUND.as_secs()).max(2);
+    let length = Duration::from_secs(seconds) / u32::try_from(rounds).unwrap();
+    let mut seeds = StdRng::seed_from_u64(seed);
+    let mut user = User { node: &mut node, target: &target, slowest: Duration::ZERO, peak_kib: 0 };
+    println!("at first {} MiB, {} sockets, {} threads", quiet.memory_kib >> 10, quiet.sockets, quiet.threads);
+    for round in 1..=rounds {
+        user.round(length, &mut seeds, &quiet);
+        let (requests, mib) = (target.requests.load(Ordering::Relaxed), user.node.memory_kib() >> 10);
+        let (sockets, threads) = (user.node.sockets(), user.node.threads());
+        println!("round {round}: {requests} requests, at rest {mib} MiB, {sockets} sockets, {threads} threads");
     }
-    target.stop.store(true, Ordering::Relaxed);
-    for attacker in attackers {
-        attacker.join().unwrap();
-    }
-
-    let (warm, end) = (warm.unwrap_or_default(), node.memory_kib());
+    let User { slowest, peak_kib, .. } = user;
     let head = number(&ask(&node.rpc, "eth_blockNumber", json!([])).unwrap()["result"]);
     println!(
-        "{} requests, {} methods, head {head}; slowest ordinary request {slowest:?}; memory {} MiB after a third, {} at \
-         the end, {} at most",
+        "{} requests, {} methods, head {head}; slowest ordinary request {slowest:?}; at most {} MiB",
         target.requests.load(Ordering::Relaxed),
         target.methods.len(),
-        warm >> 10,
-        end >> 10,
-        peak >> 10
+        peak_kib >> 10
     );
     println!("answers by error code (0: results): {:?}", target.codes.lock().unwrap());
-    assert!(end < warm + GROWTH_KIB, "memory grew from {warm} to {end} KiB");
     assert!(!node.log().contains("panicked"), "a panic:\n{}", node.log());
-    // Everything that was left open ends by the node's own timeouts.
-    wait_until("no connection is left", || node.sockets() <= quiet + 2);
 }

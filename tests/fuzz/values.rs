@@ -306,6 +306,16 @@ const TRACERS: &[&str] = &[
     "{",
 ];
 
+/// One of the programs, in hex.
+pub fn code(rng: &mut StdRng) -> &'static str {
+    CODES.choose(rng).unwrap_or(&"")
+}
+
+/// A tracer's name or program.
+pub fn tracer(rng: &mut StdRng) -> String {
+    TRACERS.choose(rng).unwrap_or(&"").replace('"', "'")
+}
+
 fn string(rng: &mut StdRng, out: &mut String) {
     out.push('"');
     match rng.random_range(0..8) {
@@ -317,8 +327,8 @@ fn string(rng: &mut StdRng, out: &mut String) {
             out.extend((0..length).map(|_| char::from(b"0123456789abcdef"[rng.random_range(0..16)])));
         }
         2 => out.push_str(&format!("0x{:x}", rng.random::<u64>() >> rng.random_range(0..64))),
-        3 => out.push_str(&format!("0x{}", CODES.choose(rng).unwrap_or(&""))),
-        4 => out.push_str(&TRACERS.choose(rng).unwrap_or(&"").replace('"', "'")),
+        3 => out.push_str(&format!("0x{}", code(rng))),
+        4 => out.push_str(&tracer(rng)),
         5 => out.push_str(&format!("0x{}", "00".repeat(32 * rng.random_range(0..9)))),
         6 => out.push_str(&format!("0x{:064x}", rng.random_range(0..9))),
         _ => out.push_str(["1ms", "1000h", "-5s", "\\n\\t\\\\", "ÿ", "💣"].choose(rng).unwrap_or(&"")),
@@ -357,13 +367,13 @@ pub fn value(rng: &mut StdRng, depth: usize, out: &mut String) {
 
 /// A call that is well formed and costs as much as it can.
 fn costly(rng: &mut StdRng) -> (&'static str, String) {
-    let code = CODES.choose(rng).unwrap_or(&"");
+    let code = code(rng);
     let gas = ["0x2faf080", "0xffffffffffffffff", "0x5208"].choose(rng).unwrap_or(&"0x0");
     let call = format!(r#"{{"data":"0x{code}","gas":"{gas}"}}"#);
     let there = "0x00000000000000000000000000000000000000c0";
     let placed = format!(r#"{{"to":"{there}","gas":"{gas}"}}"#);
     let overrides = format!(r#"{{"{there}":{{"code":"0x{code}","balance":"0xffffffffffff"}}}}"#);
-    let tracer = TRACERS.choose(rng).unwrap_or(&"").replace('"', "'");
+    let tracer = tracer(rng);
     match rng.random_range(0..9) {
         0 => ("eth_call", format!(r#"[{call},"latest"]"#)),
         1 => ("eth_call", format!(r#"[{placed},"latest",{overrides}]"#)),

@@ -46,7 +46,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The next whole text; `None` when the connection ended.
-fn text(stream: &mut TcpStream) -> Option<Vec<u8>> {
+fn text_of(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut whole = Vec::new();
     loop {
         let mut head = [0; 2];
@@ -108,7 +108,7 @@ pub fn requests(target: &Target, rng: &mut StdRng) {
             return;
         }
         // A notification has no answer, so this may wait in vain.
-        let Some(heard) = text(&mut stream) else { return };
+        let Some(heard) = text_of(&mut stream) else { return };
         if !heard.windows(16).any(|window| window == b"eth_subscription") {
             target.note(&heard, &sent);
         }
@@ -160,4 +160,60 @@ pub fn deaf(target: &Target, rng: &mut StdRng) {
         }
     }
     std::thread::sleep(Duration::from_millis(rng.random_range(0..2000)));
+}
+
+/// A request in very many fragments, with pings, empty fragments and pongs between them, and then a close or nothing.
+pub fn fragments(target: &Target, rng: &mut StdRng) {
+    let Some(mut stream) = open(target) else { return };
+    let text = target.request(rng);
+    let size = (text.len() / rng.random_range(1..500)).max(1);
+    let mut frames = frame(0x01, b"");
+    for part in text.as_bytes().chunks(size) {
+        frames.extend(frame(0x00, part));
+        match rng.random_range(0..4) {
+            0 => frames.extend(frame(0x89, &[7; 125])),
+            1 => frames.extend(frame(0x8a, b"")),
+            2 => frames.extend(frame(0x00, b"")),
+            _ => {}
+        }
+    }
+    frames.extend(frame(0x80, b""));
+    target.requests.fetch_add(1, Ordering::Relaxed);
+    if stream.write_all(&frames).is_err() || stream.set_read_timeout(Some(Duration::from_secs(3))).is_err() {
+        return;
+    }
+    if let Some(heard) = text_of(&mut stream) {
+        target.note(&heard, &text);
+    }
+    if rng.random() {
+        // A close, and then more, which nobody may answer.
+        let _ = stream.write_all(&[frame(0x88, &[3, 0xe8]), frame(0x81, text.as_bytes())].concat());
+    }
+}
+
+/// As many subscriptions as it gets, one by one and in batches, cancelled and made again; then it listens slowly, not at
+/// all, or goes.
+pub fn subscriptions(target: &Target, rng: &mut StdRng) {
+    let Some(mut stream) = open(target) else { return };
+    let one = r#"{"jsonrpc":"2.0","id":1,"method":"eth_subscribe","params":["KIND"]}"#;
+    let mut sent = Vec::new();
+    for _ in 0..rng.random_range(1..20) {
+        let kind = ["newHeads", "logs", "newPendingTransactions", "syncing"].choose(rng).unwrap_or(&"");
+        let batch = vec![one.replace("KIND", kind); rng.random_range(1..200)];
+        sent.extend(frame(0x81, format!("[{}]", batch.join(",")).as_bytes()));
+        sent.extend(frame(0x81, br#"{"jsonrpc":"2.0","id":2,"method":"eth_unsubscribe","params":["0x1"]}"#));
+    }
+    target.requests.fetch_add(20, Ordering::Relaxed);
+    let _ = stream.set_write_timeout(Some(Duration::from_secs(2)));
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
+    if stream.write_all(&sent).is_err() {
+        return;
+    }
+    for _ in 0..rng.random_range(0..30) {
+        let mut some = [0; 4096];
+        if matches!(stream.read(&mut some), Ok(0)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(rng.random_range(0..100)));
+    }
 }

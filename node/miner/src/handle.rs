@@ -168,8 +168,10 @@ impl MinerHandle {
     /// The engine produces no blocks, or the block cannot be built.
     pub fn pending_block(&self) -> Result<Arc<PendingBlock>, MinerError> {
         let shared = &self.owner.shared;
+        // Held while it is built: whoever asks meanwhile gets this one, and does not execute the pool once more.
+        let mut pending = shared.pending.lock();
         let head = shared.chain.head();
-        if let Some((built, block)) = &*shared.pending.lock()
+        if let Some((built, block)) = &*pending
             && block.block.header().parent_hash == head.hash
             && built.elapsed() < PENDING_AGE
         {
@@ -177,7 +179,7 @@ impl MinerHandle {
         }
         let settings = shared.settings.lock().clone();
         let block = Arc::new(build(shared, &settings, &head, Vec::new(), Contents::FromPool, now())?);
-        *shared.pending.lock() = Some((Instant::now(), Arc::clone(&block)));
+        *pending = Some((Instant::now(), Arc::clone(&block)));
         Ok(block)
     }
 

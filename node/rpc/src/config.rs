@@ -92,7 +92,7 @@ pub struct RpcConfig {
     pub max_connections: usize,
     /// Subscriptions of one WebSocket connection.
     pub max_subscriptions: usize,
-    /// Calls that execute or read storage at one time; the others wait, at most `call_timeout`.
+    /// Calls that execute or search at one time, and as many that only read; the others wait, at most `call_timeout`.
     pub concurrent_calls: usize,
     /// Blocks one log query may span.
     pub log_range_limit: u64,

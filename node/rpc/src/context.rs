@@ -29,6 +29,9 @@ pub(crate) fn json(value: &impl Serialize) -> Result<Json, RpcError> {
     to_raw_value(value).map_err(|_| RpcError::Internal("an answer could not be rendered"))
 }
 
+/// How long a client waits until its turn comes to have a block mined.
+const MINING_WAIT: Duration = Duration::from_secs(60);
+
 /// The rooms JSON-RPC answers from.
 #[derive(Clone)]
 pub struct RpcContext {
@@ -62,10 +65,14 @@ pub(crate) struct Node {
     pub(crate) answers: Arc<Budget>,
     /// The last suggested tip and the head it was worked out for.
     pub(crate) tip_cache: Mutex<Option<(atoll_primitives::B256, u128)>>,
-    /// One permit a blocking call; without it a client could fill the blocking threads of the whole process.
+    /// One permit a read; without it a client could fill the blocking threads of the whole process.
+    read_permits: Arc<Semaphore>,
+    /// The same for calls that execute or search: as many, and apart, so that no read waits behind them.
     permits: Arc<Semaphore>,
     /// The same for traces, which hold a processor and much memory for long: `concurrent_traces` at one time.
     trace_permits: Arc<Semaphore>,
+    /// One block is mined on request at a time, which may take a minute.
+    mining_permit: Arc<Semaphore>,
 }
 
 impl Node {
@@ -84,8 +91,10 @@ impl Node {
             requests: Budget::new(memory::REQUESTS),
             answers: Budget::new(memory::ANSWERS),
             tip_cache: Mutex::new(None),
+            read_permits: Arc::new(Semaphore::new(config.concurrent_calls.max(1))),
             permits: Arc::new(Semaphore::new(config.concurrent_calls.max(1))),
             trace_permits: Arc::new(Semaphore::new(config.concurrent_traces.max(1))),
+            mining_permit: Arc::new(Semaphore::new(1)),
             config,
         }
     }
@@ -103,7 +112,7 @@ impl Node {
         Instant::now() + self.config.call_timeout
     }
 
-    /// Runs work that executes or reads storage off the tokio workers.
+    /// Runs work that reads, and is soon done, off the tokio workers.
     ///
     /// At the bound callers wait for a permit, at most for `call_timeout`.
     pub(crate) async fn blocking<T, F>(self: &Arc<Self>, work: F) -> Result<T, RpcError>
@@ -111,7 +120,25 @@ impl Node {
         T: Send + 'static,
         F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
     {
+        self.permitted(&self.read_permits, self.config.call_timeout, work).await
+    }
+
+    /// [`Node::blocking`] for what may take as long as `call_timeout`: calls that execute, searches, changes of the chain.
+    pub(crate) async fn executing<T, F>(self: &Arc<Self>, work: F) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
+    {
         self.permitted(&self.permits, self.config.call_timeout, work).await
+    }
+
+    /// [`Node::blocking`] for mining a block on request: the others wait here, without a thread.
+    pub(crate) async fn mining<T, F>(self: &Arc<Self>, work: F) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
+    {
+        self.permitted(&self.mining_permit, MINING_WAIT, work).await
     }
 
     /// [`Node::blocking`] for traces, which have permits of their own and wait for them as long as a trace may take.

@@ -28,7 +28,7 @@ impl EvmApiServer for Evm {
             let reason = "the timestamp and number of blocks cannot be chosen: blocks follow the chain's own rules";
             return Err(RpcError::InvalidArgument { index: 0, reason: reason.to_owned() });
         }
-        self.0.blocking(|node| Ok(node.control.mine_once()?)).await?;
+        self.0.mining(|node| Ok(node.control.mine_once()?)).await?;
         Ok("0x0")
     }
 }

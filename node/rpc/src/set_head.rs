@@ -32,6 +32,6 @@ impl SetHeadApiServer for SetHead {
                 Err(crate::ControlError::Refused(error.to_string()).into())
             }
         };
-        self.0.blocking(work).await
+        self.0.executing(work).await
     }
 }

@@ -123,7 +123,7 @@ impl TestingApiServer for Testing {
         extra_data: Option<Bytes>,
     ) -> Result<Json, RpcError> {
         let extra_data = extra_data.unwrap_or_default();
-        self.0.blocking(move |node| node.build_payload(parent, attributes, transactions.as_deref(), extra_data)).await
+        self.0.executing(move |node| node.build_payload(parent, attributes, transactions.as_deref(), extra_data)).await
     }
 }
 

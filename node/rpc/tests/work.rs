@@ -8,9 +8,9 @@ use atoll_primitives::{U256, eip2718::Encodable2718 as _, hex, primitives::TxKin
 use atoll_rpc::RpcConfig;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{
-    TestNode,
+    Alone, TestNode,
     blocks::{LOGGER, genesis, transaction},
     config,
 };
@@ -80,6 +80,23 @@ async fn calls_and_traces_wait_for_a_slot_of_their_own() {
     let (traces, head) = tokio::join!(traces, node.call("eth_getBlockByNumber", json!(["latest", false])));
     some_are_turned_away(&traces, "0.6s");
     assert!(head["result"].is_object(), "traces take no slot from calls: {head}");
+}
+
+/// Slow calls of some took every slot, and nobody could read the newest block.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_read_waits_behind_calls_that_execute_or_blocks_being_mined() {
+    let limits = RpcConfig { gas_cap: 0, call_timeout: Duration::from_secs(2), concurrent_calls: 1, ..config() };
+    let node = TestNode::start_with(&genesis(&json!({})), limits, Alone(Some(Duration::from_secs(2)))).await;
+    let slow = join_all((0..4).map(|_| node.call("eth_call", Value::from(running(ENDLESS)))));
+    let mining = join_all((0..2).map(|_| node.call("evm_mine", json!([]))));
+    let reading = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let started = Instant::now();
+        node.ok("eth_getBlockByNumber", json!(["latest", false])).await;
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    };
+    let (_, mined, ()) = tokio::join!(slow, mining, reading);
+    assert!(mined.iter().all(|answer| answer["result"] == "0x0"), "each in its turn: {mined:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

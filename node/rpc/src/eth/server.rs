@@ -181,7 +181,7 @@ impl EthServer for Eth {
         keys: Vec<JsonStorageKey>,
         block: Option<BlockId>,
     ) -> Result<EIP1186AccountProofResponse, RpcError> {
-        self.0.blocking(move |node| node.proof(address, keys, block)).await
+        self.0.executing(move |node| node.proof(address, keys, block)).await
     }
 
     async fn call(
@@ -191,7 +191,7 @@ impl EthServer for Eth {
         state: Option<StateOverride>,
         header: Option<Box<BlockOverrides>>,
     ) -> Result<Bytes, RpcError> {
-        self.0.blocking(move |node| node.call(&request, block, state, header.map(|header| *header))).await
+        self.0.executing(move |node| node.call(&request, block, state, header.map(|header| *header))).await
     }
 
     async fn estimate_gas(
@@ -202,7 +202,7 @@ impl EthServer for Eth {
         header: Option<Box<BlockOverrides>>,
     ) -> Result<U64, RpcError> {
         let work = move |node: &Node| node.estimate(&request, block, state, header.map(|header| *header));
-        self.0.blocking(work).await.map(U64::from)
+        self.0.executing(work).await.map(U64::from)
     }
 
     async fn create_access_list(
@@ -211,11 +211,11 @@ impl EthServer for Eth {
         block: Option<BlockId>,
         state: Option<StateOverride>,
     ) -> Result<Json, RpcError> {
-        self.0.blocking_json(move |node| node.access_list(&request, block, state)).await
+        self.0.executing(move |node| json(&node.access_list(&request, block, state)?)).await
     }
 
     async fn simulate(&self, payload: SimulatePayload, block: Option<BlockId>) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.simulate(payload, block)).await
+        self.0.executing(move |node| node.simulate(payload, block)).await
     }
 
     async fn gas_price(&self) -> Result<U256, RpcError> {
@@ -241,11 +241,11 @@ impl EthServer for Eth {
         newest: BlockNumberOrTag,
         percentiles: Option<Vec<f64>>,
     ) -> Result<FeeHistory, RpcError> {
-        self.0.blocking(move |node| node.fee_history(count.to(), newest, percentiles.as_deref())).await
+        self.0.executing(move |node| node.fee_history(count.to(), newest, percentiles.as_deref())).await
     }
 
     async fn logs(&self, filter: LogFilter) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.logs_json(&filter)).await
+        self.0.executing(move |node| node.logs_json(&filter)).await
     }
 
     fn new_filter(&self, filter: LogFilter) -> Result<String, RpcError> {
@@ -275,7 +275,7 @@ impl EthServer for Eth {
 
     async fn filter_logs(&self, id: String) -> Result<Json, RpcError> {
         let filter = self.0.filters.log_filter(&id, Instant::now())?;
-        self.0.blocking(move |node| node.logs_json(&filter)).await
+        self.0.executing(move |node| node.logs_json(&filter)).await
     }
 
     fn uninstall_filter(&self, id: String) -> Result<bool, RpcError> {

@@ -67,15 +67,15 @@ impl OtsApiServer for Ots {
     }
 
     async fn internal_operations(&self, hash: B256) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.internal_operations(&hash)).await
+        self.0.tracing(move |node| node.internal_operations(&hash)).await
     }
 
     async fn transaction_error(&self, hash: B256) -> Result<Bytes, RpcError> {
-        self.0.blocking(move |node| node.transaction_error(&hash)).await
+        self.0.tracing(move |node| node.transaction_error(&hash)).await
     }
 
     async fn trace_transaction(&self, hash: B256) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.ots_trace(&hash)).await
+        self.0.tracing(move |node| node.ots_trace(&hash)).await
     }
 
     async fn block_details(&self, number: Number) -> Result<Json, RpcError> {
@@ -93,19 +93,19 @@ impl OtsApiServer for Ots {
 
     async fn search_before(&self, address: Address, block: Number, page_size: usize) -> Result<Json, RpcError> {
         let work = move |node: &Node| node.search_transactions(&address, Direction::Before, block, page_size);
-        self.0.blocking(work).await
+        self.0.executing(work).await
     }
 
     async fn search_after(&self, address: Address, block: Number, page_size: usize) -> Result<Json, RpcError> {
         let work = move |node: &Node| node.search_transactions(&address, Direction::After, block, page_size);
-        self.0.blocking(work).await
+        self.0.executing(work).await
     }
 
     async fn by_sender_and_nonce(&self, sender: Address, nonce: Number) -> Result<Option<B256>, RpcError> {
-        self.0.blocking(move |node| node.by_sender_and_nonce(&sender, nonce)).await
+        self.0.executing(move |node| node.by_sender_and_nonce(&sender, nonce)).await
     }
 
     async fn contract_creator(&self, address: Address) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.contract_creator(&address)).await
+        self.0.executing(move |node| node.contract_creator(&address)).await
     }
 }

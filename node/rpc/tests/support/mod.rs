@@ -15,8 +15,9 @@ use atoll_txpool::{PoolConfig, TxPool};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc};
 
-/// A node without network and miner.
-pub struct Alone;
+/// A node without network and miner; if it says how long a block takes, it pretends to mine one on request.
+#[derive(Default)]
+pub struct Alone(pub Option<std::time::Duration>);
 
 impl NodeControl for Alone {
     fn peer_count(&self) -> usize {
@@ -67,6 +68,11 @@ impl NodeControl for Alone {
     fn set_extra(&self, _: Bytes) -> Result<(), ControlError> {
         Err(ControlError::Unavailable("the miner"))
     }
+    fn mine_once(&self) -> Result<(), ControlError> {
+        let time = self.0.ok_or(ControlError::Unavailable("the miner"))?;
+        std::thread::sleep(time);
+        Ok(())
+    }
     fn pending_block(&self) -> Option<PendingBlock> {
         None
     }
@@ -99,16 +105,21 @@ impl TestNode {
         Self::start_chain(genesis, config, ChainOptions { index_addresses: true, ..ChainOptions::default() }).await
     }
 
+    /// With this in the place of the rest of the node.
+    pub async fn start_with(genesis: &str, config: RpcConfig, control: Alone) -> Self {
+        Self::open(Arc::new(ChainSpec::from_json(genesis).unwrap()), config, ChainOptions::default(), control).await
+    }
+
     async fn start_chain(genesis: &str, config: RpcConfig, options: ChainOptions) -> Self {
-        Self::open(Arc::new(ChainSpec::from_json(genesis).unwrap()), config, options).await
+        Self::open(Arc::new(ChainSpec::from_json(genesis).unwrap()), config, options, Alone::default()).await
     }
 
     /// Over this chain; seals are not checked.
     pub async fn over(spec: Arc<ChainSpec>, config: RpcConfig) -> Self {
-        Self::open(spec, config, ChainOptions::default()).await
+        Self::open(spec, config, ChainOptions::default(), Alone::default()).await
     }
 
-    async fn open(spec: Arc<ChainSpec>, config: RpcConfig, options: ChainOptions) -> Self {
+    async fn open(spec: Arc<ChainSpec>, config: RpcConfig, options: ChainOptions, control: Alone) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let storage = Storage::open(dir.path(), &spec, StorageOptions::default()).unwrap();
         let engine = atoll_consensus::engine(spec.clone()).unwrap();
@@ -119,7 +130,7 @@ impl TestNode {
             chain: chain.clone(),
             pool: pool.clone(),
             spec,
-            control: Arc::new(Alone),
+            control: Arc::new(control),
             client_version: "Atoll/test".to_owned(),
         };
         let server = serve(config, context).await.unwrap();

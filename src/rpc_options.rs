@@ -129,6 +129,7 @@ fn limits(args: &RpcLimitArgs) -> Result<RpcConfig, BoxError> {
         trace_limit_bytes: args.trace_size.saturating_mul(1 << 20),
         concurrent_traces: args.concurrent_traces.into(),
         trace_filter_range: args.trace_filter_range,
+        js_tracers: args.js_tracers,
         concurrent_calls: args.concurrent_calls,
         fee_cap: atoll_primitives::U256::from(args.fee_cap),
         header_timeout: seconds(args.header_timeout),

@@ -197,6 +197,9 @@ pub struct RpcLimitArgs {
     /// Most blocks that trace_filter and debug_getModifiedAccounts* run again
     #[arg(long = "rpc.trace-filter-range", env = "ATOLL_RPC_TRACE_FILTER_RANGE", default_value_t = 1000, value_name = "BLOCKS", value_parser = clap::value_parser!(u64).range(1..))]
     pub trace_filter_range: u64,
+    /// Let clients of the debug namespace trace with JavaScript of their own; for clients that are trusted
+    #[arg(long = "rpc.js-tracers", env = "ATOLL_RPC_JS_TRACERS")]
+    pub js_tracers: bool,
     /// Calls that execute or search at one time, and as many that only read; the others wait
     #[arg(long = "rpc.concurrent-calls", env = "ATOLL_RPC_CONCURRENT_CALLS", default_value_t = 64, value_name = "N")]
     pub concurrent_calls: usize,

@@ -114,6 +114,8 @@ pub struct RpcConfig {
     pub trace_timeout: Duration,
     /// Bytes of a trace's answer; a trace that would become larger is ended.
     pub trace_limit_bytes: usize,
+    /// Whether clients may trace with JavaScript of their own.
+    pub js_tracers: bool,
     /// Traces made at one time; the others wait, at most `trace_timeout`.
     pub concurrent_traces: usize,
     /// Blocks one `trace_filter` may span.
@@ -158,6 +160,7 @@ impl Default for RpcConfig {
             call_timeout: Duration::from_secs(5),
             trace_timeout: Duration::from_secs(30),
             trace_limit_bytes: 64 << 20,
+            js_tracers: false,
             concurrent_traces: 4,
             trace_filter_range: 1000,
             fee_cap: U256::from(10).pow(U256::from(18)),

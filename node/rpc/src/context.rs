@@ -9,6 +9,7 @@ use crate::{
     rate::Limiter,
 };
 use atoll_chain::Chain;
+use atoll_executor::TraceError;
 use atoll_primitives::{ChainSpec, SealedHeader};
 use atoll_storage::Storage;
 use atoll_txpool::TxPool;
@@ -20,6 +21,9 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::Semaphore;
+
+/// How much longer than its limit a trace with a script may take before it is answered without it.
+const SCRIPT_GRACE: Duration = Duration::from_secs(10);
 
 /// An answer already rendered, off the tokio workers: blocks, receipts, logs and traces can be megabytes.
 pub(crate) type Json = Box<RawValue>;
@@ -147,7 +151,15 @@ impl Node {
         T: Send + 'static,
         F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
     {
-        self.permitted(&self.trace_permits, self.config.trace_timeout, work).await
+        let limit = self.config.trace_timeout;
+        let answer = self.permitted(&self.trace_permits, limit, work);
+        if !self.config.js_tracers {
+            return answer.await;
+        }
+        // A function of the script engine that runs long ends when it wants. The client has its answer in time all the
+        // same; the thread keeps its permit until it is done, so that never more of them are stuck than may run.
+        let answer = tokio::time::timeout(limit * 2 + SCRIPT_GRACE, answer).await;
+        answer.unwrap_or_else(|_| Err(RpcError::Trace(Box::new(TraceError::Timeout))))
     }
 
     async fn permitted<T, F>(

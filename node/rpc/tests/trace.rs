@@ -210,3 +210,37 @@ async fn traces_are_limited_in_size_and_time() {
     let capped = node.call("debug_traceTransaction", json!([tx, {"timeout": "1h"}])).await;
     assert!(capped.get("error").is_some(), "the node's limit holds whatever the request says");
 }
+
+const SLOADS: &str = "{n: 0, step: function(log) { if (log.op.toString() == 'SLOAD') this.n++; }, fault: function() {}, result: function(ctx, db) { return [this.n, db.getNonce(ctx.from)]; }}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_trace_where_the_operator_lets_them() {
+    let (node, block) = counted(config()).await;
+    let tx = block.body.transactions[0].tx_hash();
+    let off = node.call("debug_traceTransaction", json!([tx, {"tracer": SLOADS}])).await;
+    let message = off["error"]["message"].as_str().unwrap();
+    assert!(message.contains("JavaScript tracers are off on this node"), "{message}");
+
+    let limits = RpcConfig { js_tracers: true, trace_timeout: Duration::from_secs(2), ..config() };
+    let (node, block) = counted(limits).await;
+    let tx = block.body.transactions[1].tx_hash();
+    assert_eq!(node.ok("debug_traceTransaction", json!([tx, {"tracer": SLOADS}])).await, json!([1, 2]));
+    let block_trace = node.ok("debug_traceBlockByNumber", json!(["0x2", {"tracer": SLOADS}])).await;
+    assert_eq!((&block_trace[0]["result"], &block_trace[1]["result"]), (&json!([1, 1]), &json!([1, 2])));
+    let call = json!([{"from": SENDER, "to": COUNTER}, "latest", {"tracer": SLOADS, "tracerConfig": {}}]);
+    assert_eq!(node.ok("debug_traceCall", call).await[0], 1);
+    let mux = json!([tx, {"tracer": "muxTracer", "tracerConfig": {SLOADS: null, "noopTracer": null}}]);
+    assert_eq!(node.ok("debug_traceTransaction", mux).await, json!({SLOADS: [1, 2], "noopTracer": {}}));
+
+    let endless = "{step: function() { while (true) {} }, fault: function() {}, result: function() {}}";
+    let ended = node.call("debug_traceTransaction", json!([tx, {"tracer": endless, "timeout": "100ms"}])).await;
+    assert_eq!(ended["error"]["message"], "execution timeout", "{ended}");
+    let ended = node
+        .call(
+            "debug_traceTransaction",
+            json!([tx, {"tracer": "{step: function() { x }, fault: function() {}, result: function() {}}"}]),
+        )
+        .await;
+    let expected = "ReferenceError: x is not defined    in server-side tracer function 'step'";
+    assert_eq!((&ended["error"]["code"], &ended["error"]["message"]), (&json!(-32000), &json!(expected)), "{ended}");
+}

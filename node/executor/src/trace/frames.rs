@@ -126,6 +126,28 @@ impl Frames {
         frames
     }
 
+    /// Frames there are.
+    pub(crate) fn recorded(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// The frame that is open innermost.
+    pub(crate) fn innermost(&self) -> Option<&Frame> {
+        self.arena.get(self.open.last()?.frame?)
+    }
+
+    /// Hands out the frame that was entered last and has ended, as if it had never been: for who keeps none. Frames
+    /// in it must have been handed out before.
+    pub(crate) fn forget_last(&mut self) -> Option<Frame> {
+        let frame = self.arena.pop()?;
+        if let Some(parent) = frame.parent.and_then(|parent| self.arena.get_mut(parent)) {
+            parent.children.pop();
+        }
+        let held = FRAME_BYTES + 2 * (frame.input.len() + frame.output.len());
+        self.size = self.size.saturating_sub(held + frame.error.as_ref().map_or(0, String::len));
+        Some(frame)
+    }
+
     fn enter(&mut self, frame: Frame) -> Option<usize> {
         if self.config.only_top_call && !self.open.is_empty() {
             return None;

@@ -1,5 +1,5 @@
 //! Running transactions again under geth's tracers (struct logger, callTracer, flatCallTracer, prestateTracer,
-//! 4byteTracer, noopTracer, muxTracer) and Parity's.
+//! 4byteTracer, noopTracer, muxTracer, JavaScript) and Parity's.
 //!
 //! A block is run once, whatever is traced in it. It must not know JSON-RPC: answers are JSON texts.
 
@@ -7,9 +7,11 @@ mod call_json;
 mod error;
 mod flat_json;
 mod frames;
+mod js;
 mod options;
 mod parity;
 mod prestate;
+mod refunds;
 mod replay;
 mod struct_log;
 mod tracer;
@@ -58,8 +60,9 @@ fn trace_next<DB: DatabaseRef + 'static>(
     let (place, env) = (replay.place(tx, index), environment(tx, sender));
     let mut tracer = kind.start(&env, replay.env.block_env.beneficiary(), &place, &replay.state)?;
     let traced = replay.run(env, &mut tracer)?;
+    let kept = tracer.read_bytes();
     let text = tracer.finish(traced.tx.gas_limit, &traced.outcome, &place, &replay.state)?;
-    replay.budget.charge(text.len())?;
+    replay.budget.charge(text.len().saturating_add(kept))?;
     replay.keep(traced);
     Ok(TxTrace { hash: *tx.tx_hash(), trace: json(text)? })
 }
@@ -76,7 +79,7 @@ pub fn trace_transaction(
     options: &TraceOptions,
     limits: TraceLimits,
 ) -> Result<Box<RawValue>, TraceError> {
-    let kind = TracerKind::new(options)?;
+    let kind = TracerKind::new(options, &limits)?;
     let count = block.senders.len();
     if index >= count {
         return Err(TraceError::NoSuchTransaction { index, count });
@@ -96,7 +99,7 @@ pub fn trace_block(
     options: &TraceOptions,
     limits: TraceLimits,
 ) -> Result<Vec<TxTrace>, TraceError> {
-    let kind = TracerKind::new(options)?;
+    let kind = TracerKind::new(options, &limits)?;
     let mut replay = Replay::until(spec, db, block, 0, limits)?;
     (0..block.senders.len()).map(|index| trace_next(&mut replay, block, index, &kind)).collect()
 }
@@ -160,7 +163,7 @@ pub fn trace_call(
     gas_cap: u64,
     limits: TraceLimits,
 ) -> Result<Box<RawValue>, TraceError> {
-    let kind = TracerKind::new(options)?;
+    let kind = TracerKind::new(options, &limits)?;
     let call_limits = CallLimits { gas_cap, deadline: limits.deadline };
     let mut session = Session::new(spec, db, env, call_limits)?;
     let tx = session.transaction(request)?;

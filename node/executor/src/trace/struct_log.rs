@@ -1,7 +1,10 @@
 //! geth's struct logger: an entry an instruction, written as JSON while the transaction runs, so that a long trace
 //! costs the memory of its answer and no more.
 
-use super::words::{LastStep, opcode_name};
+use super::{
+    refunds::Refunds,
+    words::{LastStep, opcode_name},
+};
 use atoll_primitives::{Address, B256, Bytes, U256, hex};
 use revm::{
     Inspector,
@@ -37,10 +40,7 @@ pub(crate) struct StructLogger {
     out: Vec<u8>,
     /// Slots each contract has loaded or stored so far.
     storage: HashMap<Address, BTreeMap<B256, B256>>,
-    /// Gas refunds of the frames around each open frame.
-    refunds: Vec<i64>,
-    /// Refund counter of the innermost frame after its last instruction.
-    refund: i64,
+    refunds: Refunds,
     step: Step,
 }
 
@@ -115,11 +115,6 @@ impl StructLogger {
         self.config.limit != 0 && self.out.len() as u64 > self.config.limit
     }
 
-    /// Refunds of the whole transaction while the innermost frame has this many.
-    fn total_refund(&self, frame: i64) -> i64 {
-        self.refunds.last().copied().unwrap_or_default().saturating_add(frame)
-    }
-
     fn write_machine<CTX: ContextTr<Journal: JournalExt>>(
         &mut self,
         interpreter: &Interpreter,
@@ -159,7 +154,8 @@ impl StructLogger {
     ) {
         let contract = interpreter.input.target_address();
         let (slot, value) = match (op, interpreter.stack.data().as_slice()) {
-            (opcode::SLOAD, [.., slot]) => (*slot, slot_value(context, contract, *slot)),
+            // A failing database shows when the instruction itself reads the slot.
+            (opcode::SLOAD, [.., slot]) => (*slot, slot_value(context, contract, *slot).unwrap_or_default()),
             (opcode::SSTORE, [.., value, slot]) => (*slot, *value),
             _ => return,
         };
@@ -174,7 +170,7 @@ impl StructLogger {
 
     fn write_entry(&mut self, cost: u64, error: Option<&str>) {
         let Step { pc, gas, refund, last, machine, .. } = &self.step;
-        let depth = self.refunds.len();
+        let depth = self.refunds.depth();
         let out = &mut self.out;
         if !out.is_empty() {
             out.push(b',');
@@ -194,29 +190,22 @@ impl StructLogger {
         }
         out.push(b'}');
     }
-
-    fn enter(&mut self) {
-        let around = if self.refunds.is_empty() { 0 } else { self.total_refund(self.refund) };
-        self.refunds.push(around);
-        self.refund = 0;
-    }
-
-    fn exit(&mut self) {
-        self.refunds.pop();
-    }
 }
 
 /// A slot's value now, without making it warm.
-fn slot_value<CTX: ContextTr<Journal: JournalExt>>(context: &mut CTX, contract: Address, slot: U256) -> U256 {
+pub(crate) fn slot_value<CTX: ContextTr<Journal: JournalExt>>(
+    context: &mut CTX,
+    contract: Address,
+    slot: U256,
+) -> Result<U256, <CTX::Db as revm::Database>::Error> {
     let account = context.journal_ref().evm_state().get(&contract);
     if let Some(loaded) = account.and_then(|account| account.storage.get(&slot)) {
-        return loaded.present_value;
+        return Ok(loaded.present_value);
     }
     if account.is_some_and(revm::state::Account::is_created) {
-        return U256::ZERO;
+        return Ok(U256::ZERO);
     }
-    // A failing database shows when the instruction itself reads the slot.
-    context.db_mut().storage(contract, slot).unwrap_or_default()
+    context.db_mut().storage(contract, slot)
 }
 
 impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for StructLogger {
@@ -228,13 +217,13 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for StructLogger {
         let op = interpreter.bytecode.opcode();
         self.step.pc = interpreter.bytecode.pc();
         self.step.gas = interpreter.gas.remaining();
-        self.step.refund = self.total_refund(interpreter.gas.refunded());
+        self.step.refund = self.refunds.total(interpreter.gas.refunded());
         self.step.last = LastStep::before(interpreter);
         self.write_machine(interpreter, context, op);
     }
 
     fn step_end(&mut self, interpreter: &mut Interpreter, _: &mut CTX) {
-        self.refund = interpreter.gas.refunded();
+        self.refunds.note(interpreter.gas.refunded());
         if !std::mem::take(&mut self.step.is_logged) {
             return;
         }
@@ -254,20 +243,20 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for StructLogger {
     }
 
     fn call(&mut self, _: &mut CTX, _: &mut CallInputs) -> Option<CallOutcome> {
-        self.enter();
+        self.refunds.enter();
         None
     }
 
     fn call_end(&mut self, _: &mut CTX, _: &CallInputs, _: &mut CallOutcome) {
-        self.exit();
+        self.refunds.exit();
     }
 
     fn create(&mut self, _: &mut CTX, _: &mut CreateInputs) -> Option<CreateOutcome> {
-        self.enter();
+        self.refunds.enter();
         None
     }
 
     fn create_end(&mut self, _: &mut CTX, _: &CreateInputs, _: &mut CreateOutcome) {
-        self.exit();
+        self.refunds.exit();
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const COUNTER: [u8; 10] = [0x60, 0, 0x54, 0x60, 1, 0x01, 0x60, 0, 0x55, 0x00];
 /// JUMPDEST PUSH1 0 JUMP
 const LOOP: [u8; 4] = [0x5b, 0x60, 0, 0x56];
-const NO_LIMITS: TraceLimits = TraceLimits { deadline: None, max_bytes: None };
+const NO_LIMITS: TraceLimits = TraceLimits { deadline: None, max_bytes: None, javascript: false };
 
 fn options(value: Value) -> TraceOptions {
     serde_json::from_value(value).unwrap()
@@ -190,7 +190,7 @@ fn what_is_not_there_is_refused() {
 
 #[test]
 fn trace_that_grows_too_large_is_ended_while_it_is_made() {
-    let limits = TraceLimits { deadline: None, max_bytes: Some(10_000) };
+    let limits = TraceLimits { max_bytes: Some(10_000), ..NO_LIMITS };
     let block = block(header(), vec![transaction(0, CONTRACT, U256::ZERO, 16_000_000)]);
     let started = Instant::now();
     let error = trace_transaction(&osaka(), state(&LOOP), &block, 0, &options(json!({})), limits);
@@ -208,7 +208,7 @@ fn call_is_traced_and_stopped_at_its_deadline() {
         TransactionRequest { from: Some(SENDER), to: Some(TxKind::Call(CONTRACT)), ..TransactionRequest::default() };
     let call_tracer = options(json!({"tracer": "callTracer"}));
     let run = |code: &[u8], deadline| {
-        let limits = TraceLimits { deadline, max_bytes: None };
+        let limits = TraceLimits { deadline, ..NO_LIMITS };
         trace_call(&osaka(), state(code), CallEnv::new(&header), &request, &call_tracer, 0, limits)
     };
     assert!(run(&COUNTER, None).unwrap().get().contains("\"CALL\""));

@@ -1,9 +1,10 @@
 //! The tracers by their names: which one a request means, what it sees, what it answers.
 
 use super::{
-    TraceError, TraceOptions, call_json,
+    TraceError, TraceLimits, TraceOptions, call_json,
     flat_json::{self, FlatConfig, Place},
     frames::{Frame, FrameConfig, Frames},
+    js::{JsTracer, Script},
     prestate::{Prestate, PrestateConfig},
     struct_log::{StructConfig, StructLogger},
     watch::Growing,
@@ -33,6 +34,7 @@ pub(crate) enum TracerKind {
     Prestate(PrestateConfig),
     FourByte,
     Noop,
+    Js(Script),
     Mux(Vec<(String, TracerKind)>),
 }
 
@@ -54,7 +56,7 @@ fn config<T: DeserializeOwned + Default>(config: Option<&Value>) -> Result<T, Tr
 }
 
 impl TracerKind {
-    pub(crate) fn new(options: &TraceOptions) -> Result<Self, TraceError> {
+    pub(crate) fn new(options: &TraceOptions, limits: &TraceLimits) -> Result<Self, TraceError> {
         match options.tracer.as_deref() {
             None | Some("") => Ok(Self::Struct(StructConfig {
                 memory: options.enable_memory.unwrap_or_default(),
@@ -63,11 +65,11 @@ impl TracerKind {
                 return_data: options.enable_return_data.unwrap_or_default(),
                 limit: options.limit.unwrap_or_default(),
             })),
-            Some(name) => Self::named(name, options.tracer_config.as_ref()),
+            Some(name) => Self::named(name, options.tracer_config.as_ref(), limits),
         }
     }
 
-    fn named(name: &str, settings: Option<&Value>) -> Result<Self, TraceError> {
+    fn named(name: &str, settings: Option<&Value>, limits: &TraceLimits) -> Result<Self, TraceError> {
         Ok(match name {
             "callTracer" => {
                 let CallConfig { only_top_call, with_log } = config(settings)?;
@@ -78,12 +80,17 @@ impl TracerKind {
             "prestateTracer" => Self::Prestate(config(settings)?),
             "4byteTracer" => Self::FourByte,
             "noopTracer" => Self::Noop,
-            "muxTracer" => Self::mux(settings)?,
+            "muxTracer" => Self::mux(settings, limits)?,
+            // geth takes whatever is no name for a script.
+            script if limits.javascript => {
+                let settings = settings.map_or_else(|| "{}".to_owned(), Value::to_string);
+                Self::Js(Script::new(script, settings, limits))
+            }
             other => return Err(TraceError::UnknownTracer(other.chars().take(64).collect(), "off")),
         })
     }
 
-    fn mux(settings: Option<&Value>) -> Result<Self, TraceError> {
+    fn mux(settings: Option<&Value>, limits: &TraceLimits) -> Result<Self, TraceError> {
         let inner: Map<String, Value> = config(settings)?;
         if inner.len() > MAX_MUXED {
             return Err(TraceError::Tracer(format!("muxTracer runs {MAX_MUXED} tracers at most")));
@@ -91,9 +98,16 @@ impl TracerKind {
         let kinds = inner.iter().map(|(name, settings)| match name.as_str() {
             // geth allows it; nobody needs it, and it could nest without end.
             "muxTracer" => Err(TraceError::Tracer("muxTracer inside muxTracer".to_owned())),
-            name => Ok((name.to_owned(), Self::named(name, Some(settings))?)),
+            name => Ok((name.to_owned(), Self::named(name, Some(settings), limits)?)),
         });
-        Ok(Self::Mux(kinds.collect::<Result<_, _>>()?))
+        let mut kinds: Vec<(String, Self)> = kinds.collect::<Result<_, _>>()?;
+        let scripts = kinds.iter().filter(|(_, kind)| matches!(kind, Self::Js(_))).count();
+        for (_, kind) in &mut kinds {
+            if let Self::Js(script) = kind {
+                script.share(scripts);
+            }
+        }
+        Ok(Self::Mux(kinds))
     }
 
     /// A tracer for one transaction.
@@ -115,6 +129,7 @@ impl TracerKind {
             }
             Self::FourByte => Tracer::FourByte(FourByteInspector::default()),
             Self::Noop => Tracer::Noop,
+            Self::Js(script) => Tracer::Js(Box::new(script.start(place)?)),
             Self::Mux(kinds) => {
                 let start = |(name, kind): &(String, Self)| Ok((name.clone(), kind.start(tx, coinbase, place, state)?));
                 Tracer::Mux(kinds.iter().map(start).collect::<Result<_, TraceError>>()?)
@@ -131,6 +146,7 @@ pub(crate) enum Tracer {
     Prestate(Prestate),
     FourByte(FourByteInspector),
     Noop,
+    Js(Box<JsTracer>),
     Mux(Vec<(String, Tracer)>),
 }
 
@@ -145,6 +161,15 @@ impl Tracer {
         match self {
             Self::Call(frames) => frames.finish(gas_limit, gas_used),
             _ => Vec::new(),
+        }
+    }
+
+    /// What the state remembers because a script asked, in bytes.
+    pub(crate) fn read_bytes(&self) -> usize {
+        match self {
+            Self::Js(tracer) => tracer.read_bytes(),
+            Self::Mux(tracers) => tracers.iter().map(|(_, tracer)| tracer.read_bytes()).sum(),
+            _ => 0,
         }
     }
 
@@ -168,6 +193,7 @@ impl Tracer {
                 serde_json::to_vec(&counts.collect::<BTreeMap<String, u64>>())
             }
             Self::Noop => Ok(b"{}".to_vec()),
+            Self::Js(tracer) => return tracer.finish(gas_limit, outcome, before),
             Self::Mux(tracers) => return mux(tracers, gas_limit, outcome, place, before),
         };
         text.map_err(|error| TraceError::Tracer(error.to_string()))
@@ -182,6 +208,7 @@ impl Growing for Tracer {
             Self::Prestate(prestate) => prestate.size(),
             Self::FourByte(tracer) => 40 * tracer.inner().len(),
             Self::Noop => 0,
+            Self::Js(tracer) => tracer.size(),
             Self::Mux(tracers) => tracers.iter().map(|(_, tracer)| tracer.size()).sum(),
         }
     }
@@ -196,8 +223,11 @@ fn mux<DB: DatabaseRef>(
 ) -> Result<Vec<u8>, TraceError> {
     let mut out = b"{".to_vec();
     for (index, (name, tracer)) in tracers.into_iter().enumerate() {
-        // The names are those of tracers, so they need no escaping.
-        out.extend_from_slice(format!("{}\"{name}\":", if index > 0 { "," } else { "" }).as_bytes());
+        if index > 0 {
+            out.push(b',');
+        }
+        serde_json::to_writer(&mut out, &name).map_err(|error| TraceError::Tracer(error.to_string()))?;
+        out.push(b':');
         out.extend(tracer.finish(gas_limit, outcome, place, before)?);
     }
     out.push(b'}');
@@ -212,6 +242,7 @@ macro_rules! each {
             Tracer::Call($inner) | Tracer::Flat($inner, _) => $call,
             Tracer::Prestate($inner) => $call,
             Tracer::FourByte($inner) => $call,
+            Tracer::Js($inner) => $call,
             Tracer::Noop => Default::default(),
             Tracer::Mux(tracers) => {
                 for (_, $inner) in tracers {

@@ -17,6 +17,8 @@ pub struct TraceLimits {
     pub deadline: Option<Instant>,
     /// Bytes of the whole answer; `None` for no limit.
     pub max_bytes: Option<usize>,
+    /// Whether a tracer may be JavaScript. What a script can cost besides is bounded in any case.
+    pub javascript: bool,
 }
 
 /// Something whose answer grows while it looks on.

@@ -33,6 +33,7 @@ impl Node {
         Ok(TraceLimits {
             deadline: Some(Instant::now() + timeout.min(cap)),
             max_bytes: Some(self.config.trace_limit_bytes),
+            javascript: self.config.js_tracers,
         })
     }
 }

@@ -195,6 +195,7 @@ mod tests {
         assert_eq!(config.rate_limit, Some(RateLimit { per_second: 5.0, burst: 10.0 }));
         assert_eq!(config.trusted_proxies.len(), 2);
         assert_eq!(parse(&[]).rate_limit, None);
+        assert!(parse(&["--rpc.js-tracers"]).js_tracers && !parse(&[]).js_tracers);
         let config = parse(&["--rpc.simulate-blocks=7", "--rpc.concurrent-traces=8", "--rpc.trace-filter-range=9"]);
         assert_eq!((config.simulate_blocks, config.concurrent_traces, config.trace_filter_range), (7, 8, 9));
         let refused = Cli::try_parse_from(["atoll", "node", "--rpc.concurrent-traces=0"]).unwrap_err().to_string();
@@ -222,8 +223,8 @@ mod tests {
             let row = row.unwrap_or_else(|| panic!("the guide's table of limits lacks --{flag}")).replace(',', "");
             let variable = format!("ATOLL_{}", flag.to_uppercase().replace(['.', '-'], "_"));
             assert_eq!(arg.get_env().unwrap().to_str(), Some(&*variable));
-            // Zero is said in words.
-            for value in arg.get_default_values().iter().filter(|value| *value != "0") {
+            // Zero and switches are said in words.
+            for value in arg.get_default_values().iter().filter(|value| *value != "0" && *value != "false") {
                 assert!(row.contains(&format!(" {}", value.to_str().unwrap())), "--{flag}: {value:?} is not in {row}");
             }
             seen += 1;

@@ -2,7 +2,7 @@
 
 use crate::{
     AddressIndex, ChainError, ChainEvent, Import, ImportError, InternalError, Origin, addresses::Indexer,
-    check::Overlay, flush::Flusher, restore, side::SideStore,
+    bad::BadBlocks, check::Overlay, flush::Flusher, restore, side::SideStore,
 };
 use atoll_consensus::Engine;
 use atoll_primitives::{Address, B256, Block, ChainSpec, Header, SealedHeader, TxHash, U256};
@@ -57,6 +57,7 @@ pub(crate) struct Shared {
     /// Blocks whose parents' state is not at hand.
     pub side: RwLock<SideStore>,
     pub invalid: Cache<B256, ()>,
+    pub bad: Mutex<BadBlocks>,
     pub events: broadcast::Sender<ChainEvent>,
     pub flusher: Flusher,
     /// Once the chain is open, if it was asked for.
@@ -85,6 +86,7 @@ impl Chain {
             writer: Mutex::new(()),
             side: RwLock::new(SideStore::default()),
             invalid: Cache::new(INVALID_HASHES),
+            bad: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
             flusher,
             indexer: OnceLock::new(),

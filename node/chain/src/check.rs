@@ -53,7 +53,18 @@ impl<'a> Overlay<'a> {
 
     /// Lineage and header rules; cheap.
     pub(crate) fn header_rules(&self, block: Block, hash: B256, now: u64) -> Result<Linked, ImportError> {
-        let Header { number, parent_hash, difficulty, .. } = block.header;
+        match self.lineage(&block.header, hash, now) {
+            Ok(td) => Ok(Linked { block: Arc::new(block), hash, td }),
+            Err(error) => {
+                self.shared.keep_bad(&error, || block);
+                Err(error)
+            }
+        }
+    }
+
+    /// The total difficulty with this header.
+    fn lineage(&self, header: &Header, hash: B256, now: u64) -> Result<U256, ImportError> {
+        let Header { number, parent_hash, difficulty, .. } = *header;
         let shared = self.shared;
         shared.refuse_invalid(number, hash, parent_hash)?;
         let unknown = || ImportError::UnknownParent { number, hash, parent: parent_hash };
@@ -66,11 +77,10 @@ impl<'a> Overlay<'a> {
             }
         };
         let parent = SealedHeader { hash: parent_hash, header: parent };
-        let header = &block.header;
         let verdict = shared.engine.verify_header(header, &parent, self, now);
         let verdict = verdict.and_then(|()| shared.engine.verify_transition(header, &parent, parent_td));
         verdict.map_err(|error| shared.remember(shared.refused(number, hash, error)))?;
-        Ok(Linked { block: Arc::new(block), hash, td: parent_td.saturating_add(difficulty) })
+        Ok(parent_td.saturating_add(difficulty))
     }
 
     /// Seal, then body. A bad body says nothing about the header's hash, which another body may fit: it is
@@ -95,13 +105,22 @@ impl<'a> Overlay<'a> {
         linked: Linked,
         seal: Result<(), ConsensusError>,
     ) -> Result<Checked, ImportError> {
-        let Linked { block, hash, .. } = &linked;
+        match self.judge(&linked, seal) {
+            Ok(()) => Ok(Checked(linked)),
+            Err(error) => {
+                self.shared.keep_bad(&error, || Block::clone(&linked.block));
+                Err(error)
+            }
+        }
+    }
+
+    fn judge(&self, linked: &Linked, seal: Result<(), ConsensusError>) -> Result<(), ImportError> {
+        let Linked { block, hash, .. } = linked;
         let (shared, number) = (self.shared, block.header.number);
         seal.map_err(|error| shared.remember(shared.refused(number, *hash, error)))?;
         let body = shared.engine.verify_body(block, self);
         let body = body.and_then(|()| block.body.ommers.iter().try_for_each(|ommer| self.seal(ommer)));
-        body.map_err(|error| shared.refused(number, *hash, error))?;
-        Ok(Checked(linked))
+        body.map_err(|error| shared.refused(number, *hash, error))
     }
 
     fn seal(&self, header: &Header) -> Result<(), ConsensusError> {
@@ -135,7 +154,8 @@ impl Shared {
         let senders = match self.known_senders(&block) {
             Some(senders) => senders,
             None => recover_senders(&block.body.transactions)
-                .map_err(|error| self.remember(invalid(block.header.number, hash, InvalidBlock::Signature(error))))?,
+                .map_err(|error| self.remember(invalid(block.header.number, hash, InvalidBlock::Signature(error))))
+                .inspect_err(|error| self.keep_bad(error, || Block::clone(&block)))?,
         };
         // Nobody else holds the block but a batch's overlay, and that only for a while.
         let block = Arc::unwrap_or_clone(block);

@@ -25,6 +25,10 @@ impl Shared {
 
     /// Executes a block. `Ok(None)` if its parent's state is not at hand.
     pub(crate) fn execute(&self, recovered: &Recovered) -> Result<Option<Executed>, ImportError> {
+        self.run(recovered).inspect_err(|error| self.keep_bad(error, || recovered.block.block.clone()))
+    }
+
+    fn run(&self, recovered: &Recovered) -> Result<Option<Executed>, ImportError> {
         let block = &recovered.block;
         let (number, hash) = (block.number(), block.hash);
         let state = self.parent_state(block).map_err(|source| internal(number, hash, source))?;

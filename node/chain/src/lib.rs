@@ -12,6 +12,7 @@
 //! transaction pool, and every call may take CPU time and disk: never on a tokio worker.
 
 mod addresses;
+mod bad;
 mod batch;
 mod chain;
 mod check;
@@ -28,6 +29,7 @@ mod rewind;
 mod side;
 
 pub use addresses::{AddressIndex, AddressIndexError, AddressPage, Direction};
+pub use bad::BadBlock;
 pub use batch::BatchError;
 pub use chain::{Chain, ChainOptions, SenderLookup};
 pub use error::{ChainError, ImportError, InternalError, InvalidBlock};

@@ -82,6 +82,8 @@ pub enum RpcError {
     FinalizedNotFound,
     #[error("transaction not found")]
     TransactionNotFound,
+    #[error("bad block {hash} not found")]
+    BadBlockNotFound { hash: B256 },
     #[error("genesis is not traceable")]
     GenesisNotTraceable,
     #[error("the state of block {number} is not available")]

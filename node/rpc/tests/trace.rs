@@ -8,7 +8,7 @@ use alloy_signer_local::PrivateKeySigner;
 use atoll_chain::Origin;
 use atoll_executor::{BlockBuilder, StateDb};
 use atoll_primitives::{
-    Address, Block, BlockBody, Bytes, Header, SignerRecoverable as _, Transaction, U256,
+    Address, B256, Block, BlockBody, Bytes, Header, SignerRecoverable as _, Transaction, U256,
     consensus::{EMPTY_OMMER_ROOT_HASH, SignableTransaction as _, TxLegacy, proofs},
     eips::eip4895::Withdrawals,
     hex,
@@ -209,6 +209,31 @@ async fn traces_are_limited_in_size_and_time() {
     let (node, _) = counted(RpcConfig { trace_timeout: Duration::ZERO, ..config() }).await;
     let capped = node.call("debug_traceTransaction", json!([tx, {"timeout": "1h"}])).await;
     assert!(capped.get("error").is_some(), "the node's limit holds whatever the request says");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_blocks_are_shown_and_traced() {
+    let (node, good) = counted(config()).await;
+    assert_eq!(node.ok("debug_getBadBlocks", json!([])).await, json!([]));
+    let mut bad = good.clone();
+    bad.header.state_root = B256::repeat_byte(1);
+    let hash = bad.header.hash_slow();
+    node.chain.import(bad.clone(), Origin::Peer).unwrap_err();
+    let shown = node.ok("debug_getBadBlocks", json!([])).await;
+    let rlp: Bytes = atoll_primitives::rlp::encode(&bad).into();
+    assert_eq!((&shown[0]["hash"], &shown[0]["rlp"], shown.as_array().unwrap().len()), (&json!(hash), &json!(rlp), 1));
+    let mut expected = node.ok("eth_getBlockByNumber", json!(["0x2", true])).await;
+    expected["hash"] = json!(hash);
+    expected["stateRoot"] = json!(B256::repeat_byte(1));
+    for tx in expected["transactions"].as_array_mut().unwrap() {
+        tx["blockHash"] = json!(hash);
+    }
+    assert_eq!(shown[0]["block"], expected);
+    let options = json!({"tracer": "callTracer"});
+    let traced = node.ok("debug_traceBadBlock", json!([hash, options])).await;
+    assert_eq!(traced, node.ok("debug_traceBlockByNumber", json!(["0x2", options])).await);
+    let unknown = node.call("debug_traceBadBlock", json!([good.header.hash_slow()])).await;
+    assert_eq!(unknown["error"]["code"], -32000, "{unknown}");
 }
 
 const SLOADS: &str = "{n: 0, step: function(log) { if (log.op.toString() == 'SLOAD') this.n++; }, fault: function() {}, result: function(ctx, db) { return [this.n, db.getNonce(ctx.from)]; }}";

@@ -112,3 +112,42 @@ fn a_batch_keeps_what_comes_before_the_bad_block() {
     assert!(error.source.is_invalid());
     assert_eq!(node.head().0, 4);
 }
+
+#[test]
+fn the_blocks_refused_last_are_kept() {
+    let node = Node::new(0);
+    let stages: [fn(&mut Block); 3] = [
+        |block| block.header.difficulty += U256::from(1),
+        |block| block.header.mix_hash.0[31] ^= 1,
+        |block| block.header.state_root = B256::repeat_byte(1),
+    ];
+    let mut refused = Vec::new();
+    for (index, spoil) in stages.into_iter().enumerate() {
+        let mut block = spoiled(&node, |block| {
+            if index != 1 {
+                spoil(block)
+            }
+        });
+        if index == 1 {
+            spoil(&mut block);
+        }
+        reason(&node, block.clone());
+        refused.insert(0, block);
+    }
+    let mut bodiless = spoiled(&node, |_| ());
+    bodiless.body.transactions.clear();
+    reason(&node, bodiless.clone());
+    refused.insert(0, bodiless);
+    // What only builds on an invalid block, or comes again, is not kept.
+    reason(&node, node.unfounded_block(&refused[1].header, B256::repeat_byte(2)));
+    reason(&node, refused[1].clone());
+    let kept =
+        |node: &Node| node.chain.bad_blocks().into_iter().map(|bad| Block::clone(&bad.block)).collect::<Vec<_>>();
+    assert_eq!(kept(&node), refused);
+    assert_eq!(node.chain.bad_blocks()[0].hash, hash(&refused[0]));
+    for root in 10..30 {
+        reason(&node, spoiled(&node, |block| block.header.state_root = B256::repeat_byte(root)));
+    }
+    let roots: Vec<B256> = kept(&node).into_iter().map(|block| block.header.state_root).collect();
+    assert_eq!(roots, (20..30).rev().map(B256::repeat_byte).collect::<Vec<_>>());
+}

@@ -1,5 +1,6 @@
 //! The `debug` namespace: raw encodings, geth's traces, a look into the state.
 
+mod bad;
 mod options;
 mod raw;
 mod state;
@@ -39,6 +40,10 @@ pub(crate) trait DebugApi {
     async fn trace_by_number(&self, number: BlockNumberOrTag, options: Option<TraceOptions>) -> Result<Json, RpcError>;
     #[method(name = "traceBlock")]
     async fn trace_raw_block(&self, rlp: Bytes, options: Option<TraceOptions>) -> Result<Json, RpcError>;
+    #[method(name = "getBadBlocks")]
+    async fn bad_blocks(&self) -> Result<Json, RpcError>;
+    #[method(name = "traceBadBlock")]
+    async fn trace_bad_block(&self, hash: B256, options: Option<TraceOptions>) -> Result<Json, RpcError>;
     #[method(name = "traceCall")]
     async fn trace_call(
         &self,
@@ -108,6 +113,14 @@ impl DebugApiServer for Debug {
 
     async fn trace_raw_block(&self, rlp: Bytes, options: Option<TraceOptions>) -> Result<Json, RpcError> {
         self.0.tracing(move |node| node.trace_raw_block(&rlp, &options.unwrap_or_default())).await
+    }
+
+    async fn bad_blocks(&self) -> Result<Json, RpcError> {
+        self.0.blocking(Node::bad_blocks).await
+    }
+
+    async fn trace_bad_block(&self, hash: B256, options: Option<TraceOptions>) -> Result<Json, RpcError> {
+        self.0.tracing(move |node| node.trace_bad_block(hash, &options.unwrap_or_default())).await
     }
 
     async fn trace_call(

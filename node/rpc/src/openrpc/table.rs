@@ -97,6 +97,8 @@ pub(super) const METHODS: &[Row] = &[
     ("debug_traceBlockByHash", "hash: Hash, options?: TraceOptions", "Object[]"),
     ("debug_traceBlockByNumber", "block: Number, options?: TraceOptions", "Object[]"),
     ("debug_traceBlock", "block: Bytes, options?: TraceOptions", "Object[]"),
+    ("debug_getBadBlocks", "", "Object[]"),
+    ("debug_traceBadBlock", "hash: Hash, options?: TraceOptions", "Object[]"),
     ("debug_traceCall", "call: Call, block?: Block, options?: TraceOptions", "Any"),
     ("debug_intermediateRoots", "hash: Hash, options?: TraceOptions", "Hash[]"),
     ("debug_storageRangeAt", "block: Block, index: Integer, address: Address, start: Bytes, limit: Integer", "Object"),

@@ -241,12 +241,9 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for JsTracer {
         self.frames.step_end(interpreter, context);
         // A self-destruction is a frame that ends at once.
         if self.frames.recorded() > open {
-            self.refunds.enter();
-            let frame = self.frames.forget_last();
-            *self.shared.frame.borrow_mut() = frame;
+            *self.shared.frame.borrow_mut() = self.frames.forget_last();
             self.call(Hook::Enter, context);
             self.call(Hook::Exit, context);
-            self.refunds.exit();
         }
     }
 

@@ -1,7 +1,16 @@
 //! Scripts that want to stay, to grow, or to get out.
 
+use super::super::{
+    engine::{Engine, Field, Hook},
+    machine::After,
+    view::Shared,
+};
 use super::*;
-use std::time::{Duration, Instant};
+use revm::state::EvmState;
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 /// Runs a script with half a second to live, and says how it ended.
 fn end_of(script: &str) -> String {
@@ -133,6 +142,32 @@ fn memory_is_bounded() {
         "{}",
         &grown[..100.min(grown.len())]
     );
+}
+
+/// The engine is C: what it does when an allocation fails must be sound wherever that is.
+#[test]
+fn memory_may_run_out_anywhere() {
+    let script = "{seen: [], map: new Map(), setup: function(cfg) { this.cfg = JSON.parse(cfg) },
+        step: function(log, db) { try { this.seen.push({op: log.op.toString(), of: db.getBalance(toAddress('0x1')), code: toHex(db.getCode(toAddress('0x2')))});
+            this.map.set(this.seen.length, [1, 2, 3].map(String).join('-').replace(/-/g, 'x').split('x')); this.seen.sort(); eval('1 + ' + this.seen.length);
+        } catch (e) { this.seen.push(String(e)) } }, fault: function() {}, result: function(ctx) { return [this.seen, ctx, toContract(ctx.to, 1), bigInt(2).pow(300)] }}";
+    let (before, changes) = (state(&PUSHES), EvmState::default());
+    let (mut finished, mut failed) = (0, 0);
+    for memory in (60_000..1_600_000).step_by(1_511) {
+        let mut machine = After { before: &before, changes: &changes };
+        let mut run = || -> Result<String, TraceError> {
+            let engine = Engine::new(script, r#"{"a": [1]}"#, memory, Rc::new(Shared::default()))?;
+            for _ in 0..20 {
+                engine.call(Hook::Step, &mut machine)?;
+            }
+            engine.result(&[("to", Field::Bytes(vec![1; 20])), ("value", Field::Big(U256::MAX))], &mut machine)
+        };
+        match run() {
+            Ok(_) => finished += 1,
+            Err(_) => failed += 1,
+        }
+    }
+    assert!(finished > 50 && failed > 50, "{finished} runs had enough memory, {failed} had not");
 }
 
 #[test]

@@ -116,6 +116,13 @@ impl Node {
         Instant::now() + self.config.call_timeout
     }
 
+    /// Runs work of microseconds where it is asked for: looking up, or admitting one transaction. Another thread would cost
+    /// more than the work. The server's workers are its own, and enough that one may wait for a disk or a lock.
+    pub(crate) fn quick<T>(&self, work: impl FnOnce(&Self) -> Result<T, RpcError>) -> Result<T, RpcError> {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(self)))
+            .unwrap_or(Err(RpcError::Internal("a call failed unexpectedly")))
+    }
+
     /// Runs work that reads, and is soon done, off the tokio workers.
     ///
     /// At the bound callers wait for a permit, at most for `call_timeout`.

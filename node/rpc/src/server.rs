@@ -10,7 +10,10 @@ use crate::{
 };
 use jsonrpsee::core::RegisterMethodError;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::{mpsc, watch},
+};
 
 /// How long connections may take to end when the server stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -29,6 +32,9 @@ pub enum ServeError {
     /// A CORS domain that no browser could send.
     #[error("`{0}` is not an origin")]
     CorsDomain(String),
+    /// The system gives no threads.
+    #[error("JSON-RPC cannot start its threads")]
+    Threads(#[source] io::Error),
     /// Two namespaces offer one method.
     #[error("methods could not be registered")]
     Methods(#[from] RegisterMethodError),
@@ -48,6 +54,33 @@ pub struct RpcServerHandle {
     pub addresses: Vec<SocketAddr>,
     stop: watch::Sender<bool>,
     alive: mpsc::Receiver<()>,
+    _workers: Workers,
+}
+
+/// The runtime of the server alone: a worker may wait for a disk or a lock without keeping peers, mining or the import
+/// of blocks waiting, and a lookup need not change threads.
+#[derive(Debug)]
+struct Workers(Option<Runtime>);
+
+impl Workers {
+    fn start() -> io::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = (2 * cores).max(4);
+        Builder::new_multi_thread().worker_threads(threads).thread_name("rpc").enable_all().build().map(Some).map(Self)
+    }
+
+    fn handle(&self) -> Option<&Handle> {
+        self.0.as_ref().map(Runtime::handle)
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        // Waiting is not allowed where tasks run, and what still runs here answers nobody any more.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl RpcServerHandle {
@@ -61,12 +94,15 @@ impl RpcServerHandle {
     }
 }
 
-/// Serves JSON-RPC over HTTP and WebSocket. Call it on a tokio runtime.
+/// Serves JSON-RPC over HTTP and WebSocket, on threads of its own.
 ///
 /// # Errors
 /// See [`ServeError`].
 pub async fn serve(config: RpcConfig, context: RpcContext) -> Result<RpcServerHandle, ServeError> {
     let node = Arc::new(Node::new(context, config));
+    let workers = Workers::start().map_err(ServeError::Threads)?;
+    // Sockets and tasks belong to the runtime they are made in.
+    let _entered = workers.handle().map(Handle::enter);
     let (stop, stopped) = watch::channel(false);
     let (alive, ended) = mpsc::channel(1);
     let (mut local_addr, mut ws_addr, mut addresses) = (None, None, Vec::new());
@@ -108,7 +144,7 @@ pub async fn serve(config: RpcConfig, context: RpcContext) -> Result<RpcServerHa
     if !node.config.dev_keys.is_empty() {
         tracing::warn!(%local_addr, "development accounts are unlocked: whoever reaches the port can spend from them");
     }
-    Ok(RpcServerHandle { local_addr, ws_addr, addresses, stop, alive: ended })
+    Ok(RpcServerHandle { local_addr, ws_addr, addresses, stop, alive: ended, _workers: workers })
 }
 
 /// Says in the log what is offered where, and warns of what strangers could misuse.

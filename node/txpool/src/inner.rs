@@ -175,8 +175,12 @@ impl Inner {
     }
 
     /// The pending transactions of these senders that were never announced.
-    pub(crate) fn newly_pending<'a>(&self, senders: impl Iterator<Item = &'a Address>) -> Vec<Arc<PoolTx>> {
-        let lists = senders.filter_map(|sender| self.senders.get(sender));
-        lists.flat_map(SenderTxs::pending_txs).filter(|tx| tx.announce_once()).cloned().collect()
+    pub(crate) fn newly_pending<'a>(&mut self, senders: impl Iterator<Item = &'a Address>) -> Vec<Arc<PoolTx>> {
+        let mut found = Vec::new();
+        for sender in senders {
+            let Some(list) = self.senders.get_mut(sender) else { continue };
+            found.extend(list.newly_pending().filter(|tx| tx.announce_once()).cloned());
+        }
+        found
     }
 }

@@ -36,12 +36,15 @@ pub(crate) struct SenderTxs {
     pub beat: Instant,
     /// The block gas limit: what exceeds it waits.
     gas_limit: u64,
+    /// Below this nonce every pending transaction was announced. A sender may have thousands: they are not all looked
+    /// at for each that comes.
+    announced: u64,
 }
 
 impl SenderTxs {
     pub(crate) fn new(state: SenderState, gas_limit: u64) -> Self {
         let (txs, beat) = (BTreeMap::new(), Instant::now());
-        Self { state, txs, pending: 0, pending_cost: U256::ZERO, beat, gas_limit }
+        Self { state, txs, pending: 0, pending_cost: U256::ZERO, beat, gas_limit, announced: 0 }
     }
 
     /// The first nonce not pending.
@@ -57,6 +60,13 @@ impl SenderTxs {
         self.txs.values().take(self.pending)
     }
 
+    /// The pending ones that may not have been announced; asked again they are taken for announced.
+    pub(crate) fn newly_pending(&mut self) -> impl Iterator<Item = &Arc<PoolTx>> {
+        let next = self.next_nonce();
+        let from = std::mem::replace(&mut self.announced, next).min(next);
+        self.txs.range(from..next).map(|(_, tx)| tx)
+    }
+
     pub(crate) fn queued_txs(&self) -> impl DoubleEndedIterator<Item = &Arc<PoolTx>> {
         self.txs.range(self.next_nonce()..).map(|(_, tx)| tx)
     }
@@ -64,6 +74,7 @@ impl SenderTxs {
     /// Puts a transaction in; the one it replaces comes back.
     pub(crate) fn insert(&mut self, tx: Arc<PoolTx>) -> Option<Arc<PoolTx>> {
         self.beat = Instant::now();
+        self.announced = self.announced.min(tx.nonce());
         let replaced = self.txs.insert(tx.nonce(), tx);
         if replaced.is_some() {
             self.restart();

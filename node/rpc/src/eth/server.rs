@@ -1,4 +1,4 @@
-//! Every `eth` method: cheap reads at once, everything else through [`Node::blocking`].
+//! Every `eth` method: reads of little at once ([`Node::quick`]), everything else through [`Node::blocking`].
 
 use super::{CapabilitiesJson, EthServer, SimulatePayload, SyncingJson, chain_config};
 use crate::{
@@ -55,43 +55,45 @@ impl EthServer for Eth {
     }
 
     async fn block_by_hash(&self, hash: B256, full: bool) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.block_json(hash.into(), full)).await
+        let render = move |node: &Node| node.block_json(hash.into(), full);
+        if full { self.0.blocking(render).await } else { self.0.quick(render) }
     }
 
     async fn block_by_number(&self, number: BlockNumberOrTag, full: bool) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.block_json(number.into(), full)).await
+        let render = move |node: &Node| node.block_json(number.into(), full);
+        if full { self.0.blocking(render).await } else { self.0.quick(render) }
     }
 
     async fn header_by_hash(&self, hash: B256) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.header_json(hash.into())).await
+        self.0.quick(|node| node.header_json(hash.into()))
     }
 
     async fn header_by_number(&self, number: BlockNumberOrTag) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.header_json(number.into())).await
+        self.0.quick(|node| node.header_json(number.into()))
     }
 
     async fn transaction_count_by_hash(&self, hash: B256) -> Result<Option<U64>, RpcError> {
-        self.0.blocking(move |node| node.block_transaction_count(hash.into())).await
+        self.0.quick(|node| node.block_transaction_count(hash.into()))
     }
 
     async fn transaction_count_by_number(&self, number: BlockNumberOrTag) -> Result<Option<U64>, RpcError> {
-        self.0.blocking(move |node| node.block_transaction_count(number.into())).await
+        self.0.quick(|node| node.block_transaction_count(number.into()))
     }
 
     async fn uncle_count_by_hash(&self, hash: B256) -> Result<Option<U64>, RpcError> {
-        self.0.blocking(move |node| node.uncle_count(hash.into())).await
+        self.0.quick(|node| node.uncle_count(hash.into()))
     }
 
     async fn uncle_count_by_number(&self, number: BlockNumberOrTag) -> Result<Option<U64>, RpcError> {
-        self.0.blocking(move |node| node.uncle_count(number.into())).await
+        self.0.quick(|node| node.uncle_count(number.into()))
     }
 
     async fn uncle_by_hash(&self, hash: B256, index: Index) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.uncle_json(hash.into(), index.into())).await
+        self.0.quick(|node| node.uncle_json(hash.into(), index.into()))
     }
 
     async fn uncle_by_number(&self, number: BlockNumberOrTag, index: Index) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.uncle_json(number.into(), index.into())).await
+        self.0.quick(|node| node.uncle_json(number.into(), index.into()))
     }
 
     async fn block_receipts(&self, block: BlockId) -> Result<Json, RpcError> {
@@ -99,27 +101,27 @@ impl EthServer for Eth {
     }
 
     async fn transaction_by_hash(&self, hash: B256) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.transaction_json(&hash)).await
+        self.0.quick(|node| node.transaction_json(&hash))
     }
 
     async fn transaction_by_block_hash(&self, hash: B256, index: Index) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.transaction_at_json(hash.into(), index.into())).await
+        self.0.quick(|node| node.transaction_at_json(hash.into(), index.into()))
     }
 
     async fn transaction_by_block_number(&self, number: BlockNumberOrTag, index: Index) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.transaction_at_json(number.into(), index.into())).await
+        self.0.quick(|node| node.transaction_at_json(number.into(), index.into()))
     }
 
     async fn transaction_by_sender(&self, sender: Address, nonce: U64) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.pool_transaction_json(&sender, nonce.to())).await
+        self.0.quick(|node| node.pool_transaction_json(&sender, nonce.to()))
     }
 
     async fn raw_transaction_by_hash(&self, hash: B256) -> Result<Option<Bytes>, RpcError> {
-        self.0.blocking(move |node| node.raw_transaction(&hash)).await
+        self.0.quick(|node| node.raw_transaction(&hash))
     }
 
     async fn raw_transaction_by_block_hash(&self, hash: B256, index: Index) -> Result<Option<Bytes>, RpcError> {
-        self.0.blocking(move |node| node.raw_transaction_at(hash.into(), index.into())).await
+        self.0.quick(|node| node.raw_transaction_at(hash.into(), index.into()))
     }
 
     async fn raw_transaction_by_block_number(
@@ -127,15 +129,15 @@ impl EthServer for Eth {
         number: BlockNumberOrTag,
         index: Index,
     ) -> Result<Option<Bytes>, RpcError> {
-        self.0.blocking(move |node| node.raw_transaction_at(number.into(), index.into())).await
+        self.0.quick(|node| node.raw_transaction_at(number.into(), index.into()))
     }
 
     async fn transaction_receipt(&self, hash: B256) -> Result<Json, RpcError> {
-        self.0.blocking_json(move |node| node.receipt(&hash)).await
+        self.0.quick(|node| json(&node.receipt(&hash)?))
     }
 
     async fn send_raw_transaction(&self, raw: Bytes) -> Result<B256, RpcError> {
-        self.0.blocking(move |node| node.send_raw(&raw)).await
+        self.0.quick(|node| node.send_raw(&raw))
     }
 
     async fn send_raw_transaction_sync(&self, raw: Bytes, timeout_ms: Option<U64>) -> Result<Json, RpcError> {
@@ -147,15 +149,15 @@ impl EthServer for Eth {
     }
 
     async fn balance(&self, address: Address, block: Option<BlockId>) -> Result<U256, RpcError> {
-        self.0.blocking(move |node| node.balance(&address, block)).await
+        self.0.quick(|node| node.balance(&address, block))
     }
 
     async fn transaction_count(&self, address: Address, block: Option<BlockId>) -> Result<U64, RpcError> {
-        self.0.blocking(move |node| node.nonce(&address, block).map(U64::from)).await
+        self.0.quick(|node| node.nonce(&address, block).map(U64::from))
     }
 
     async fn code(&self, address: Address, block: Option<BlockId>) -> Result<Bytes, RpcError> {
-        self.0.blocking(move |node| node.code(&address, block)).await
+        self.0.quick(|node| node.code(&address, block))
     }
 
     async fn storage_at(
@@ -164,7 +166,7 @@ impl EthServer for Eth {
         slot: JsonStorageKey,
         block: Option<BlockId>,
     ) -> Result<B256, RpcError> {
-        self.0.blocking(move |node| node.storage_at(&address, slot.as_b256().into(), block)).await
+        self.0.quick(|node| node.storage_at(&address, slot.as_b256().into(), block))
     }
 
     async fn storage_values(
@@ -219,11 +221,11 @@ impl EthServer for Eth {
     }
 
     async fn gas_price(&self) -> Result<U256, RpcError> {
-        self.0.blocking(|node| node.gas_price().map(U256::from)).await
+        self.0.quick(|node| node.gas_price().map(U256::from))
     }
 
     async fn max_priority_fee(&self) -> Result<U256, RpcError> {
-        self.0.blocking(|node| node.suggested_tip().map(U256::from)).await
+        self.0.quick(|node| node.suggested_tip().map(U256::from))
     }
 
     async fn base_fee(&self) -> Result<Option<U64>, RpcError> {

@@ -5,6 +5,7 @@ use crate::{
     dev_accounts::DevAccounts,
     feed::Feed,
     filters::Filters,
+    logs::{RenderedLogs, rendered_logs},
     memory::{self, Budget},
     rate::Limiter,
 };
@@ -67,12 +68,17 @@ pub(crate) struct Node {
     pub(crate) requests: Arc<Budget>,
     /// Answers that all clients have not read.
     pub(crate) answers: Arc<Budget>,
+    /// Logs of small blocks, rendered.
+    pub(crate) rendered_logs: RenderedLogs,
     /// The last suggested tip and the head it was worked out for.
     pub(crate) tip_cache: Mutex<Option<(atoll_primitives::B256, u128)>>,
     /// One permit a read; without it a client could fill the blocking threads of the whole process.
     read_permits: Arc<Semaphore>,
     /// The same for calls that execute or search: as many, and apart, so that no read waits behind them.
     permits: Arc<Semaphore>,
+    /// Calls that may run on the server's own workers: fewer than there are workers, so that one is always left. A call of
+    /// microseconds is through before another thread would have begun.
+    here: Semaphore,
     /// The same for traces, which hold a processor and much memory for long: `concurrent_traces` at one time.
     trace_permits: Arc<Semaphore>,
     /// One block is mined on request at a time, which may take a minute.
@@ -94,9 +100,11 @@ impl Node {
             limiter: Limiter::new(config.rate_limit),
             requests: Budget::new(memory::REQUESTS),
             answers: Budget::new(memory::ANSWERS),
+            rendered_logs: rendered_logs(),
             tip_cache: Mutex::new(None),
             read_permits: Arc::new(Semaphore::new(config.concurrent_calls.max(1))),
             permits: Arc::new(Semaphore::new(config.concurrent_calls.max(1))),
+            here: Semaphore::new(crate::server::workers().saturating_sub(2)),
             trace_permits: Arc::new(Semaphore::new(config.concurrent_traces.max(1))),
             mining_permit: Arc::new(Semaphore::new(1)),
             config,
@@ -140,6 +148,9 @@ impl Node {
         T: Send + 'static,
         F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
     {
+        if let (Ok(_here), Ok(_permit)) = (self.here.try_acquire(), self.permits.try_acquire()) {
+            return self.quick(work);
+        }
         self.permitted(&self.permits, self.config.call_timeout, work).await
     }
 

@@ -8,6 +8,7 @@
 use crate::{
     RpcError,
     context::Node,
+    logs::LogFilter,
     memory::HeldText,
     pubsub::Session,
     request::{Call, Entry, Requests},
@@ -32,6 +33,7 @@ const SIDE_BY_SIDE: usize = 8;
 /// How long a batch may take; what has not begun by then is not begun (geth: the server's write timeout).
 const BATCH_TIME: Duration = Duration::from_secs(30);
 const SEND_RAW: &str = "eth_sendRawTransaction";
+const GET_LOGS: &str = "eth_getLogs";
 const INVALID_PARAMS: i32 = -32602;
 
 /// What one endpoint offers.
@@ -175,6 +177,12 @@ impl Dispatcher {
                 Err(why) => error(id, why),
             };
         }
+        if &*method == GET_LOGS
+            && self.methods.method(GET_LOGS).is_some()
+            && let Some(Ok((filter,))) = params.map(|params| serde_json::from_str::<(LogFilter,)>(params.get()))
+        {
+            return self.logs(id, filter).await;
+        }
         let raw = Params::new(params.map(|params| params.get()));
         // The answer's size is looked at below: where it is exceeded the answer exists already.
         let response = match self.methods.method(&method) {
@@ -200,6 +208,20 @@ impl Dispatcher {
             }
             _ => text(response),
         }
+    }
+
+    /// `eth_getLogs`, whose answers are long: they go into their place as they are, where the server of methods would read
+    /// them once more to see whether they are JSON.
+    async fn logs(&self, id: Id<'_>, filter: LogFilter) -> String {
+        let limit = self.node.config.max_response_bytes as usize;
+        let found = self.node.executing(move |node| node.logs_text(&filter)).await;
+        let (found, id_text) = match (found, serde_json::to_string(&id)) {
+            (Ok(found), Ok(id_text)) => (found, id_text),
+            (Err(why), _) => return error(id, why),
+            (Ok(_), Err(_)) => return error(Id::Null, RpcError::Internal("an answer could not be rendered")),
+        };
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{id_text},"result":{found}}}"#);
+        if text.len() > limit { error(id, RpcError::ResponseTooLarge { limit }) } else { text }
     }
 
     async fn batch(&self, entries: Vec<Entry<'_>>, session: Option<&Session>) -> Option<String> {

@@ -3,13 +3,15 @@
 use crate::{
     RpcError,
     context::{Json, Node, json},
-    render::BlockLogsJson,
+    render::LogJson,
 };
 use alloy_rpc_types_eth::{BlockNumberOrTag, Filter, FilterBlockOption, Log};
-use atoll_storage::{BlockLogs, LogQuery};
+use atoll_primitives::B256;
+use atoll_storage::{BlockLogs, LogQuery, SearchedBlock};
+use quick_cache::{Weighter, sync::Cache};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::value::RawValue;
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 /// Values one position of a filter may list (geth: 1000 addresses and topics).
 const MAX_VALUES: usize = 1000;
@@ -69,43 +71,94 @@ impl LogFilter {
     }
 }
 
-/// What a query has found so far.
+/// The logs of a block, each with its text.
+pub(crate) struct Rendered {
+    logs: Arc<BlockLogs>,
+    texts: Vec<Json>,
+}
+
+/// Weighs by the text; the logs themselves take less.
+#[derive(Clone)]
+pub(crate) struct ByText;
+
+impl Weighter<B256, Arc<Rendered>> for ByText {
+    fn weight(&self, _: &B256, block: &Arc<Rendered>) -> u64 {
+        block.texts.iter().map(|text| text.get().len() as u64 * 2 + 64).sum::<u64>() + 192
+    }
+}
+
+/// By the block's hash: a log of a block never changes its place or its text.
+pub(crate) type RenderedLogs = Cache<B256, Arc<Rendered>, ByText>;
+
+/// Bytes of rendered logs that are kept; at the bound those not asked for long leave.
+const RENDERED_BYTES: u64 = 16 << 20;
+
+pub(crate) fn rendered_logs() -> RenderedLogs {
+    Cache::with_weighter(8192, RENDERED_BYTES, ByText)
+}
+
+/// What a query has found so far, as the list that is its answer: text that is kept is copied once, into its place.
 struct Found {
-    blocks: Vec<BlockLogs>,
+    text: String,
     logs: usize,
     limit: usize,
 }
 
 impl Found {
-    fn push(&mut self, block: Option<BlockLogs>) -> Result<(), RpcError> {
-        let Some(block) = block.filter(|block| !block.logs.is_empty()) else { return Ok(()) };
-        self.logs += block.logs.len();
-        self.blocks.push(block);
-        if self.logs > self.limit { Err(RpcError::TooManyResults { limit: self.limit }) } else { Ok(()) }
+    fn new(limit: usize) -> Self {
+        Self { text: "[".to_owned(), logs: 0, limit }
+    }
+
+    fn push(&mut self, log: &str) -> Result<(), RpcError> {
+        if self.logs == self.limit {
+            return Err(RpcError::TooManyResults { limit: self.limit });
+        }
+        if self.logs > 0 {
+            self.text.push(',');
+        }
+        self.text.push_str(log);
+        self.logs += 1;
+        Ok(())
+    }
+
+    fn push_kept(&mut self, block: &Rendered, query: &LogQuery) -> Result<(), RpcError> {
+        let logs = block.logs.logs.iter().zip(&block.texts);
+        let mut wanted = logs.filter(|(found, _)| query.matches(&found.log.address, found.log.topics()));
+        wanted.try_for_each(|(_, text)| self.push(text.get()))
+    }
+
+    fn finish(mut self) -> String {
+        self.text.push(']');
+        self.text
     }
 }
 
 impl Node {
-    /// Logs that match, in order, rendered.
+    /// [`Node::logs_text`] for whoever needs it checked.
     pub(crate) fn logs_json(&self, filter: &LogFilter) -> Result<Json, RpcError> {
+        let text = self.logs_text(filter)?;
+        RawValue::from_string(text).map_err(|_| RpcError::Internal("an answer could not be rendered"))
+    }
+
+    /// Logs that match, in order, rendered as a list.
+    pub(crate) fn logs_text(&self, filter: &LogFilter) -> Result<String, RpcError> {
         filter.check_size()?;
         let query = &filter.query;
-        let mut found = Found { blocks: Vec::new(), logs: 0, limit: self.config.log_result_limit };
+        let mut found = Found::new(self.config.log_result_limit);
         match filter.blocks {
             FilterBlockOption::AtBlockHash(hash) => {
-                let block = self.storage().logs(&hash, query)?;
+                self.search_block(&hash, query, &mut found)?;
                 // The genesis block has no receipts to be stored.
-                if block.is_none() && self.storage().number(&hash)?.is_none() {
+                if self.storage().number(&hash)?.is_none() {
                     return Err(RpcError::UnknownBlock);
                 }
-                found.push(block)?;
             }
             FilterBlockOption::Range { from_block, to_block } => {
                 let (from, to) = self.log_range(from_block, to_block)?;
                 self.search(query, from, to, &mut found)?;
             }
         }
-        json(&BlockLogsJson(&found.blocks))
+        Ok(found.finish())
     }
 
     fn search(&self, query: &LogQuery, from: u64, to: u64, found: &mut Found) -> Result<(), RpcError> {
@@ -118,13 +171,29 @@ impl Node {
                 if Instant::now() >= deadline {
                     return Err(timeout());
                 }
-                found.push(self.storage().logs(&hash, query)?)?;
+                self.search_block(&hash, query, found)?;
             }
             if Instant::now() >= deadline {
                 return Err(timeout());
             }
         }
         Ok(())
+    }
+
+    fn search_block(&self, hash: &B256, query: &LogQuery, found: &mut Found) -> Result<(), RpcError> {
+        if let Some(block) = self.rendered_logs.get(hash) {
+            return found.push_kept(&block, query);
+        }
+        match self.storage().search_block(hash, query)? {
+            None => Ok(()),
+            Some(SearchedBlock::Wanted(block)) => LogJson::of(&block).try_for_each(|log| found.push(json(&log)?.get())),
+            Some(SearchedBlock::All(logs)) => {
+                let texts = LogJson::of(&logs).map(|log| json(&log)).collect::<Result<_, _>>()?;
+                let block = Arc::new(Rendered { logs, texts });
+                self.rendered_logs.insert(*hash, Arc::clone(&block));
+                found.push_kept(&block, query)
+            }
+        }
     }
 
     fn log_range(&self, from: Option<BlockNumberOrTag>, to: Option<BlockNumberOrTag>) -> Result<(u64, u64), RpcError> {

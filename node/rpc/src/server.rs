@@ -62,11 +62,20 @@ pub struct RpcServerHandle {
 #[derive(Debug)]
 struct Workers(Option<Runtime>);
 
+/// Threads that answer.
+pub(crate) fn workers() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from).max(2)
+}
+
 impl Workers {
     fn start() -> io::Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = (2 * cores).max(4);
-        Builder::new_multi_thread().worker_threads(threads).thread_name("rpc").enable_all().build().map(Some).map(Self)
+        Builder::new_multi_thread()
+            .worker_threads(workers())
+            .thread_name("rpc")
+            .enable_all()
+            .build()
+            .map(Some)
+            .map(Self)
     }
 
     fn handle(&self) -> Option<&Handle> {

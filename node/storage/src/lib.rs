@@ -36,7 +36,7 @@ pub use addresses::{BlockAddresses, TxPlace};
 pub use atoll_kv::{Engine as DbEngine, KvError};
 pub use error::StorageError;
 pub use layer::ExecutedBlock;
-pub use logs::{BlockLogs, FoundLog, LogQuery, LogScan};
+pub use logs::{BlockLogs, FoundLog, LogQuery, LogScan, SearchedBlock};
 pub use range::{ChangedKeys, Listing, MAX_LISTED_KEYS};
 pub use rebuild::{Lost, Rebuild, Rebuilt, Scope};
 pub use storage::{Storage, StorageOptions};

@@ -3,7 +3,7 @@
 use alloy_rpc_types_eth::Log;
 use atoll_primitives::{Address, B256, Bytes, Receipt, RecoveredBlock, U64};
 use atoll_storage::BlockLogs;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// All logs of a block in order; `removed` when a reorganisation took the block out.
 pub(crate) fn block_logs<'a>(
@@ -28,13 +28,10 @@ pub(crate) fn block_logs<'a>(
     })
 }
 
-/// The logs of several blocks as one list, in geth's shape.
-pub(crate) struct BlockLogsJson<'a>(pub(crate) &'a [BlockLogs]);
-
 /// A log with its place, nothing copied.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct LogJson<'a> {
+pub(crate) struct LogJson<'a> {
     address: Address,
     topics: &'a [B256],
     data: &'a Bytes,
@@ -47,10 +44,10 @@ struct LogJson<'a> {
     removed: bool,
 }
 
-impl Serialize for BlockLogsJson<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let logs = self.0.iter().flat_map(|block| block.logs.iter().map(move |found| (block, found)));
-        serializer.collect_seq(logs.map(|(block, found)| LogJson {
+impl<'a> LogJson<'a> {
+    /// Those of one block, in order.
+    pub(crate) fn of(block: &'a BlockLogs) -> impl Iterator<Item = Self> {
+        block.logs.iter().map(|found| Self {
             address: found.log.address,
             topics: found.log.topics(),
             data: &found.log.data.data,
@@ -61,6 +58,6 @@ impl Serialize for BlockLogsJson<'_> {
             block_hash: block.hash,
             log_index: U64::from(found.log_index),
             removed: false,
-        }))
+        })
     }
 }

@@ -7,6 +7,6 @@ mod receipt;
 mod transaction;
 
 pub(crate) use block::{BlockJson, HeaderJson, UncleJson};
-pub(crate) use log::{BlockLogsJson, block_logs};
+pub(crate) use log::{LogJson, block_logs};
 pub(crate) use receipt::{ReceiptJson, receipt, receipts};
 pub(crate) use transaction::{Placement, TransactionJson};

@@ -6,7 +6,7 @@ mod read;
 mod scan;
 
 pub(crate) use read::ByLogs;
-pub use read::{BlockLogs, FoundLog};
+pub use read::{BlockLogs, FoundLog, SearchedBlock};
 pub use scan::LogScan;
 
 use crate::runs::Posting;

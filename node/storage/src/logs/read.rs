@@ -35,9 +35,21 @@ pub struct BlockLogs {
     pub logs: Vec<FoundLog>,
 }
 
+/// What a search of one block gives.
+#[derive(Debug, Clone)]
+pub enum SearchedBlock {
+    /// All logs of a block with few.
+    All(Arc<BlockLogs>),
+    /// The wanted logs of a block with many.
+    Wanted(BlockLogs),
+}
+
 /// Records up to this size are read whole and their logs kept: blocks of ordinary use. In larger ones only what is
 /// wanted is taken out.
 const KEEP_BYTES: usize = 64 << 10;
+
+/// Transactions of a block in memory that counts as such.
+const KEEP_TRANSACTIONS: usize = 64;
 
 /// Weighs the logs of a block by their size in memory.
 #[derive(Clone)]
@@ -58,20 +70,36 @@ impl Storage {
     /// # Errors
     /// The tables' or segments' failure to read.
     pub fn logs(&self, hash: &B256, query: &LogQuery) -> Result<Option<BlockLogs>, StorageError> {
+        Ok(self.search_block(hash, query)?.map(|found| match found {
+            SearchedBlock::All(all) => wanted(&all, query),
+            SearchedBlock::Wanted(wanted) => wanted,
+        }))
+    }
+
+    /// The same; of a block with few logs all of them, for the caller to choose from and to keep.
+    ///
+    /// # Errors
+    /// The tables' or segments' failure to read.
+    pub fn search_block(&self, hash: &B256, query: &LogQuery) -> Result<Option<SearchedBlock>, StorageError> {
+        let all = |block| Ok(Some(SearchedBlock::All(block)));
+        let wanted = |block| Ok(Some(SearchedBlock::Wanted(block)));
         if let Some(layer) = self.layer(hash) {
-            return Ok(Some(of_receipts(&layer.executed.block, &layer.executed.receipts, query)));
+            let (block, receipts) = (&layer.executed.block, &layer.executed.receipts);
+            if block.senders.len() > KEEP_TRANSACTIONS {
+                return wanted(of_receipts(block, receipts, query));
+            }
+            return all(Arc::new(of_receipts(block, receipts, &LogQuery::default())));
         }
         if let Some(kept) = self.inner.caches.logs.get(hash) {
-            return Ok(Some(wanted(&kept, query)));
+            return all(kept);
         }
         let Some(payload) = self.record(hash)? else { return Ok(None) };
         if payload.len() > KEEP_BYTES {
-            return of_record(*hash, &payload, query).map(Some);
+            return wanted(of_record(*hash, &payload, query)?);
         }
-        let all = Arc::new(of_record(*hash, &payload, &LogQuery::default())?);
-        let found = wanted(&all, query);
-        self.inner.caches.logs.insert(*hash, all);
-        Ok(Some(found))
+        let block = Arc::new(of_record(*hash, &payload, &LogQuery::default())?);
+        self.inner.caches.logs.insert(*hash, Arc::clone(&block));
+        all(block)
     }
 
     /// Hashes of the canonical blocks of these ascending numbers; those that a reorganisation took away are left out.

@@ -127,12 +127,10 @@
     toJSNumber() { return Number(this.n); }
   }
   const other = {
-    add: ['plus'], subtract: ['minus'], multiply: ['times'], divide: ['over'], mod: ['remainder'], compare: ['compareTo'],
-    equals: ['eq'], notEquals: ['neq'], greater: ['gt'], greaterOrEquals: ['geq'], lesser: ['lt'], lesserOrEquals: ['leq'],
+    plus: 'add', minus: 'subtract', times: 'multiply', over: 'divide', remainder: 'mod', compareTo: 'compare',
+    eq: 'equals', neq: 'notEquals', gt: 'greater', geq: 'greaterOrEquals', lt: 'lesser', leq: 'lesserOrEquals',
   };
-  for (const name of Object.keys(other)) {
-    for (const alias of other[name]) Big.prototype[alias] = Big.prototype[name];
-  }
+  for (const name of Object.keys(other)) Big.prototype[name] = Big.prototype[other[name]];
 
   function bigInt(value, radix) {
     if (value === undefined) return new Big(0n);

@@ -72,7 +72,9 @@
     return flatten([], real(this), depth === undefined ? 1 : Math.trunc(Number(depth)) || 0);
   });
   const { map } = Array.prototype;
-  replace(Array.prototype, 'flatMap', () => function (...args) { return flatten([], apply(map, real(this), args), 1); });
+  replace(Array.prototype, 'flatMap', () => function (...args) {
+    return flatten([], apply(map, real(this), args), 1);
+  });
   replace(JSON, 'stringify', (native) => function (value, replacer, space) {
     return apply(native, JSON, [value, isArray(replacer) ? real(replacer) : replacer, space]);
   });
@@ -96,7 +98,9 @@
       const own = text(this);
       // What knows itself how to do it, such as a regular expression, which the engine interrupts.
       if (part !== null && part !== undefined && typeof part === 'object') {
-        if (name === 'replaceAll' && part instanceof RegExp && !part.global) throw new TypeError('regexp must have the \'g\' flag');
+        if (name === 'replaceAll' && part instanceof RegExp && !part.global) {
+          throw new TypeError("regexp must have the 'g' flag");
+        }
         const method = part[symbol];
         if (method !== null && method !== undefined) return apply(method, part, [own, with_]);
       }

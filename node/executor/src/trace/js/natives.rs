@@ -46,7 +46,8 @@ fn whole(value: f64) -> i64 {
 fn lenient_hex(text: &str) -> Vec<u8> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
     let even = if digits.len() % 2 == 1 { format!("0{digits}") } else { digits.to_owned() };
-    even.as_bytes().chunks(2).map_while(|pair| hex::decode(pair).ok()).flatten().collect()
+    hex::decode(&even)
+        .unwrap_or_else(|_| even.as_bytes().chunks(2).map_while(|pair| hex::decode(pair).ok()).flatten().collect())
 }
 
 /// Bytes as the last bytes of a word.

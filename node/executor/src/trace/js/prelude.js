@@ -6,8 +6,8 @@
   const { isArray } = Array;
   const { getPrototypeOf } = Object;
   const toText = String;
-  const HEX = [];
-  for (let i = 0; i < 256; i++) HEX.push((i < 16 ? '0' : '') + i.toString(16));
+  const { apply } = Reflect;
+  const { toHex } = Bytes.prototype;
 
   // Go's conversion of a number that a script hands over.
   const integer = (value) => {
@@ -22,11 +22,7 @@
     if (value !== null && typeof value === 'object' && getPrototypeOf(value) === Bytes.prototype) return value;
     return native.fail('invalid buffer type');
   }
-  function hex(value) {
-    let out = '0x';
-    for (let i = 0; i < value.length; i++) out += HEX[value[i]];
-    return out;
-  }
+  const hex = (value) => '0x' + apply(toHex, value, []);
   // A word or an address as the native functions take it: its last bytes count, as in Go.
   const last = (value, count) => hex(value.length > count ? value.subarray(value.length - count) : value);
   const address = (value, texts) => last(bytes(value, texts), 20);
@@ -48,7 +44,8 @@
     slice: (value, start, end) => {
       const from = bytes(value, false), [first, after] = [integer(start), integer(end)];
       if (first < 0 || first > after || after > from.length) {
-        native.fail(`Tracer accessed out of bound memory: available ${from.length}, offset ${first}, size ${after - first}`);
+        const [available, size] = [from.length, after - first];
+        native.fail(`Tracer accessed out of bound memory: available ${available}, offset ${first}, size ${size}`);
       }
       return new Bytes(from.subarray(first, after));
     },

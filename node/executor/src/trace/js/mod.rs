@@ -5,6 +5,7 @@
 
 mod engine;
 mod machine;
+mod named;
 mod natives;
 #[cfg(test)]
 mod tests;
@@ -50,9 +51,9 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// A script that runs alone until it is told to share.
+    /// A script, or one that geth knows by name. It runs alone until it is told to share.
     pub(crate) fn new(code: &str, config: String, limits: &TraceLimits) -> Self {
-        Self { code: code.into(), config, memory: MEMORY, deadline: limits.deadline }
+        Self { code: named::script(code).into(), config, memory: MEMORY, deadline: limits.deadline }
     }
 
     /// Leaves memory to this many scripts of the same transaction.

@@ -419,3 +419,18 @@ fn scripts_run_beside_other_tracers_and_afresh_for_each_transaction() {
     .unwrap();
     assert_eq!(second.get(), "[1,2]");
 }
+
+#[test]
+fn geths_counting_scripts_have_their_names() {
+    assert_eq!(run(&PUSHES, "opcountTracer"), json!(3));
+    assert_eq!(run(&PUSHES, "unigramTracer"), json!({"PUSH1": 2, "STOP": 1}));
+    assert_eq!(run(&PUSHES, "bigramTracer"), json!({"PUSH1-PUSH1": 1, "PUSH1-STOP": 1}));
+    assert_eq!(run(&PUSHES, "trigramTracer"), json!({"--PUSH1": 1, "-PUSH1-STOP": 1}));
+    // An instruction in another depth follows none: CALLER, ADDRESS, EQ and a jump end the inner call.
+    let inner = [
+        0x33, 0x30, 0x14, 0x60, 19, 0x57, 0x5f, 0x5f, 0x5f, 0x5f, 0x5f, 0x30, 0x62, 0, 0x80, 0, 0xf1, 0x50, 0x00, 0x5b,
+        0x00,
+    ];
+    let pairs = run(&inner, "bigramTracer");
+    assert_eq!((pairs.get("CALL-CALLER"), &pairs["JUMPI-JUMPDEST"], &pairs["POP-STOP"]), (None, &json!(1), &json!(1)));
+}

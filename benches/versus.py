@@ -4,7 +4,8 @@
     benches/versus.py --loadgen PATH --anvil PATH [--atoll target/release/atoll] [--rounds 5] [--only tps,erc20,rpc]
 
 Both get the same gas limit and a block time of one second; Atoll seals with proof of work and keeps its chain on disk. Every
-measurement has a fresh node. Reads go to a chain of 1,000 blocks that each carry one ERC-20 transfer. Prints a table of
+measurement has a fresh node. Reads go to a chain of blocks that each carry one ERC-20 transfer; all but eth_getLogs may
+as well be measured on a short one (--range 5). Prints a table of
 medians and ratios; every line of loadgen goes to the file named by --log.
 """
 
@@ -37,7 +38,8 @@ def arguments():
     parser.add_argument("--gas-limit", type=int, default=1_000_000_000)
     parser.add_argument("--n", type=int, default=60_000, help="transactions of a measurement")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--read-rounds", type=int, default=1)
+    parser.add_argument("--range", default="1000", help="blocks of the chain that is read, each with a transfer")
+    parser.add_argument("--methods", default="", help="only these of rpc")
     parser.add_argument("--secs", type=int, default=5, help="seconds a method is read for")
     parser.add_argument("--only", default="tps,erc20,rpc")
     parser.add_argument("--match", default="", help="only the write runs whose name holds this")
@@ -147,11 +149,12 @@ def writes(args, log, kind):
 
 def reads(args, log):
     found = {}
-    for _ in range(args.read_rounds):
+    options = ["--range", args.range] + (["--methods", args.methods] if args.methods else [])
+    for _ in range(args.rounds):
         for which in args.nodes.split(","):
-            # A block a second by the rules of proof of work: laying the chain down takes a quarter of an hour.
+            # A block a second by the rules of proof of work: a chain of 1,000 takes a quarter of an hour.
             with Node(args, which, mining=which == "atoll"):
-                for line in loadgen(args, log, which, "rpc", "--secs", str(args.secs)):
+                for line in loadgen(args, log, which, "rpc", "--secs", str(args.secs), *options):
                     found.setdefault(line["method"], {}).setdefault(which, []).append(line["req_s"])
     for method, both in found.items():
         row(method, both)

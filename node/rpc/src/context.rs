@@ -148,10 +148,19 @@ impl Node {
         T: Send + 'static,
         F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
     {
+        self.permitted(&self.permits, self.config.call_timeout, work).await
+    }
+
+    /// [`Node::executing`] for what is mostly through in microseconds: where it is asked for, while enough workers are left.
+    pub(crate) async fn executing_here<T, F>(self: &Arc<Self>, work: F) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
+    {
         if let (Ok(_here), Ok(_permit)) = (self.here.try_acquire(), self.permits.try_acquire()) {
             return self.quick(work);
         }
-        self.permitted(&self.permits, self.config.call_timeout, work).await
+        self.executing(work).await
     }
 
     /// [`Node::blocking`] for mining a block on request: the others wait here, without a thread.

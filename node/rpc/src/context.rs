@@ -9,6 +9,7 @@ use crate::{
     memory::{self, Budget},
     rate::Limiter,
 };
+use alloy_rpc_types_eth::BlockId;
 use atoll_chain::Chain;
 use atoll_executor::TraceError;
 use atoll_primitives::{ChainSpec, SealedHeader};
@@ -140,6 +141,24 @@ impl Node {
         F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
     {
         self.permitted(&self.read_permits, self.config.call_timeout, work).await
+    }
+
+    /// [`Node::quick`] from a block; the pending one may have to be built for it, which is executing.
+    pub(crate) async fn reading<T, F>(self: &Arc<Self>, id: impl Into<BlockId>, work: F) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
+    {
+        if id.into().is_pending() { self.executing(work).await } else { self.quick(work) }
+    }
+
+    /// [`Node::blocking`] from a block, the pending one as with [`Node::reading`].
+    pub(crate) async fn listing<T, F>(self: &Arc<Self>, id: impl Into<BlockId>, work: F) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
+    {
+        if id.into().is_pending() { self.executing(work).await } else { self.blocking(work).await }
     }
 
     /// [`Node::blocking`] for what may take as long as `call_timeout`: calls that execute, searches, changes of the chain.

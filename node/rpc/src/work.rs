@@ -31,7 +31,7 @@ impl WorkApiServer for Work {
     }
 
     async fn submit(&self, nonce: B64, seal_hash: B256, mix_hash: B256) -> Result<bool, RpcError> {
-        self.0.blocking(move |node| Ok(node.control.submit_work(nonce, seal_hash, mix_hash))).await
+        self.0.executing(move |node| Ok(node.control.submit_work(nonce, seal_hash, mix_hash))).await
     }
 
     fn submit_hashrate(&self, rate: U64, id: B256) -> Result<bool, RpcError> {

@@ -82,12 +82,13 @@ async fn calls_and_traces_wait_for_a_slot_of_their_own() {
     assert!(head["result"].is_object(), "traces take no slot from calls: {head}");
 }
 
-/// Slow calls of some took every slot, and nobody could read the newest block.
+/// Calls, pending blocks being built and blocks being mined took every slot, and nobody could read the newest block.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_read_waits_behind_calls_that_execute_or_blocks_being_mined() {
+async fn no_read_waits_behind_what_executes() {
     let limits = RpcConfig { gas_cap: 0, call_timeout: Duration::from_secs(2), concurrent_calls: 1, ..config() };
     let node = TestNode::start_with(&genesis(&json!({})), limits, Alone(Some(Duration::from_secs(2)))).await;
     let slow = join_all((0..4).map(|_| node.call("eth_call", Value::from(running(ENDLESS)))));
+    let pending = join_all((0..4).map(|_| node.call("eth_getBalance", json!([CODE_AT, "pending"]))));
     let mining = join_all((0..2).map(|_| node.call("evm_mine", json!([]))));
     let reading = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -95,7 +96,7 @@ async fn no_read_waits_behind_calls_that_execute_or_blocks_being_mined() {
         node.ok("eth_getBlockByNumber", json!(["latest", false])).await;
         assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     };
-    let (_, mined, ()) = tokio::join!(slow, mining, reading);
+    let (_, _, mined, ()) = tokio::join!(slow, pending, mining, reading);
     assert!(mined.iter().all(|answer| answer["result"] == "0x0"), "each in its turn: {mined:?}");
 }
 

@@ -84,15 +84,15 @@ pub(crate) struct Debug(pub(crate) Arc<Node>);
 #[async_trait]
 impl DebugApiServer for Debug {
     async fn raw_header(&self, block: BlockId) -> Result<Bytes, RpcError> {
-        self.0.blocking(move |node| node.raw_header(block)).await
+        self.0.listing(block, move |node| node.raw_header(block)).await
     }
 
     async fn raw_block(&self, block: BlockId) -> Result<Bytes, RpcError> {
-        self.0.blocking(move |node| node.raw_block(block)).await
+        self.0.listing(block, move |node| node.raw_block(block)).await
     }
 
     async fn raw_receipts(&self, block: BlockId) -> Result<Vec<Bytes>, RpcError> {
-        self.0.blocking(move |node| node.raw_receipts(block)).await
+        self.0.listing(block, move |node| node.raw_receipts(block)).await
     }
 
     async fn raw_transaction(&self, hash: Hash) -> Result<Option<Bytes>, RpcError> {

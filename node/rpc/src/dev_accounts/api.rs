@@ -72,7 +72,7 @@ impl EthAccountsServer for DevAccountsApi {
             node.check_fee(&tx)?;
             node.pool_add(tx)
         };
-        self.0.blocking(work).await
+        self.0.executing(work).await
     }
 
     async fn sign_transaction(&self, request: TransactionRequest) -> Result<Json, RpcError> {
@@ -82,7 +82,7 @@ impl EthAccountsServer for DevAccountsApi {
             node.check_fee(&tx)?;
             json(&SignedTransaction { raw: tx.encoded_2718().into(), tx: &tx })
         };
-        self.0.blocking(work).await
+        self.0.executing(work).await
     }
 
     fn sign(&self, address: Address, message: Bytes) -> Result<Bytes, RpcError> {

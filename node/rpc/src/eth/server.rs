@@ -1,4 +1,5 @@
-//! Every `eth` method: reads of little at once ([`Node::quick`]), everything else through [`Node::blocking`].
+//! Every `eth` method: reads of little at once ([`Node::quick`], [`Node::reading`]), of more through [`Node::blocking`], and
+//! what executes or searches through [`Node::executing`].
 
 use super::{CapabilitiesJson, EthServer, SimulatePayload, SyncingJson, chain_config};
 use crate::{
@@ -61,7 +62,7 @@ impl EthServer for Eth {
 
     async fn block_by_number(&self, number: BlockNumberOrTag, full: bool) -> Result<Json, RpcError> {
         let render = move |node: &Node| node.block_json(number.into(), full);
-        if full { self.0.blocking(render).await } else { self.0.quick(render) }
+        if full { self.0.listing(number, render).await } else { self.0.reading(number, render).await }
     }
 
     async fn header_by_hash(&self, hash: B256) -> Result<Json, RpcError> {
@@ -69,7 +70,7 @@ impl EthServer for Eth {
     }
 
     async fn header_by_number(&self, number: BlockNumberOrTag) -> Result<Json, RpcError> {
-        self.0.quick(|node| node.header_json(number.into()))
+        self.0.reading(number, move |node| node.header_json(number.into())).await
     }
 
     async fn transaction_count_by_hash(&self, hash: B256) -> Result<Option<U64>, RpcError> {
@@ -77,7 +78,7 @@ impl EthServer for Eth {
     }
 
     async fn transaction_count_by_number(&self, number: BlockNumberOrTag) -> Result<Option<U64>, RpcError> {
-        self.0.quick(|node| node.block_transaction_count(number.into()))
+        self.0.reading(number, move |node| node.block_transaction_count(number.into())).await
     }
 
     async fn uncle_count_by_hash(&self, hash: B256) -> Result<Option<U64>, RpcError> {
@@ -85,7 +86,7 @@ impl EthServer for Eth {
     }
 
     async fn uncle_count_by_number(&self, number: BlockNumberOrTag) -> Result<Option<U64>, RpcError> {
-        self.0.quick(|node| node.uncle_count(number.into()))
+        self.0.reading(number, move |node| node.uncle_count(number.into())).await
     }
 
     async fn uncle_by_hash(&self, hash: B256, index: Index) -> Result<Json, RpcError> {
@@ -93,11 +94,11 @@ impl EthServer for Eth {
     }
 
     async fn uncle_by_number(&self, number: BlockNumberOrTag, index: Index) -> Result<Json, RpcError> {
-        self.0.quick(|node| node.uncle_json(number.into(), index.into()))
+        self.0.reading(number, move |node| node.uncle_json(number.into(), index.into())).await
     }
 
     async fn block_receipts(&self, block: BlockId) -> Result<Json, RpcError> {
-        self.0.blocking_json(move |node| node.block_receipts(block)).await
+        self.0.listing(block, move |node| json(&node.block_receipts(block)?)).await
     }
 
     async fn transaction_by_hash(&self, hash: B256) -> Result<Json, RpcError> {
@@ -109,7 +110,7 @@ impl EthServer for Eth {
     }
 
     async fn transaction_by_block_number(&self, number: BlockNumberOrTag, index: Index) -> Result<Json, RpcError> {
-        self.0.quick(|node| node.transaction_at_json(number.into(), index.into()))
+        self.0.reading(number, move |node| node.transaction_at_json(number.into(), index.into())).await
     }
 
     async fn transaction_by_sender(&self, sender: Address, nonce: U64) -> Result<Json, RpcError> {
@@ -129,7 +130,7 @@ impl EthServer for Eth {
         number: BlockNumberOrTag,
         index: Index,
     ) -> Result<Option<Bytes>, RpcError> {
-        self.0.quick(|node| node.raw_transaction_at(number.into(), index.into()))
+        self.0.reading(number, move |node| node.raw_transaction_at(number.into(), index.into())).await
     }
 
     async fn transaction_receipt(&self, hash: B256) -> Result<Json, RpcError> {
@@ -149,15 +150,15 @@ impl EthServer for Eth {
     }
 
     async fn balance(&self, address: Address, block: Option<BlockId>) -> Result<U256, RpcError> {
-        self.0.quick(|node| node.balance(&address, block))
+        self.0.reading(block.unwrap_or_default(), move |node| node.balance(&address, block)).await
     }
 
     async fn transaction_count(&self, address: Address, block: Option<BlockId>) -> Result<U64, RpcError> {
-        self.0.quick(|node| node.nonce(&address, block).map(U64::from))
+        self.0.reading(block.unwrap_or_default(), move |node| node.nonce(&address, block).map(U64::from)).await
     }
 
     async fn code(&self, address: Address, block: Option<BlockId>) -> Result<Bytes, RpcError> {
-        self.0.quick(|node| node.code(&address, block))
+        self.0.reading(block.unwrap_or_default(), move |node| node.code(&address, block)).await
     }
 
     async fn storage_at(
@@ -166,7 +167,7 @@ impl EthServer for Eth {
         slot: JsonStorageKey,
         block: Option<BlockId>,
     ) -> Result<B256, RpcError> {
-        self.0.quick(|node| node.storage_at(&address, slot.as_b256().into(), block))
+        self.0.reading(block.unwrap_or_default(), move |node| node.storage_at(&address, slot.as_b256().into(), block)).await
     }
 
     async fn storage_values(
@@ -174,7 +175,7 @@ impl EthServer for Eth {
         request: StorageValuesRequest,
         block: Option<BlockId>,
     ) -> Result<BTreeMap<Address, Vec<B256>>, RpcError> {
-        self.0.blocking(move |node| node.storage_values(request, block)).await
+        self.0.listing(block.unwrap_or_default(), move |node| node.storage_values(request, block)).await
     }
 
     async fn proof(

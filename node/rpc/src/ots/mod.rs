@@ -63,7 +63,7 @@ impl OtsApiServer for Ots {
             let account = node.state(block)?.account(&address)?;
             Ok(account.is_some_and(|account| account.has_code()))
         };
-        self.0.blocking(work).await
+        self.0.reading(block.unwrap_or_default(), work).await
     }
 
     async fn internal_operations(&self, hash: B256) -> Result<Json, RpcError> {

@@ -15,7 +15,8 @@ use atoll_txpool::{PoolConfig, TxPool};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc};
 
-/// A node without network and miner; if it says how long a block takes, it pretends to mine one on request.
+/// A node without network and miner; if it says how long a block takes, it pretends to mine one on request, and is slow to
+/// say that it has no pending one.
 #[derive(Default)]
 pub struct Alone(pub Option<std::time::Duration>);
 
@@ -74,6 +75,7 @@ impl NodeControl for Alone {
         Ok(())
     }
     fn pending_block(&self) -> Option<PendingBlock> {
+        std::thread::sleep(self.0.unwrap_or_default());
         None
     }
 }

@@ -29,7 +29,7 @@ use std::{
 /// Attackers at one time; the machine's cores are shared with the node.
 const ATTACKERS: u64 = 6;
 /// An ordinary request has to be answered within this, even by a debug build on a busy machine.
-const PROMPT: Duration = Duration::from_secs(8);
+const PROMPT: Duration = Duration::from_secs(10);
 /// The longest round; there are two at least.
 const ROUND: Duration = Duration::from_secs(60);
 /// Growth of memory that is still no leak: caches and the pool fill up.
@@ -115,7 +115,9 @@ fn attack(target: &Target, seed: u64) {
 struct User<'a> {
     node: &'a mut Node,
     target: &'a Target,
+    /// The longest time until an answer that is no "busy", and how many of those came.
     slowest: Duration,
+    busy: u64,
     peak_kib: u64,
 }
 
@@ -123,17 +125,29 @@ impl User<'_> {
     /// Reads the newest block, which must not take long; sends a transaction; mines, whatever the attackers told the miner.
     fn step(&mut self, index: u64) {
         let asked = Instant::now();
-        let answer = ask(&self.node.rpc, "eth_getBlockByNumber", json!(["latest", false]));
-        // A connection too many is turned away at once; the attackers hold at most half of them.
-        let answer = answer.unwrap_or_else(|| {
-            panic!("no answer to an ordinary request:\n{}\n{}", self.node.busy_threads(), self.node.log())
-        });
-        assert!(answer["result"]["number"].is_string(), "{answer}");
-        self.slowest = self.slowest.max(asked.elapsed());
-        assert!(self.slowest < PROMPT, "an ordinary request took {:?}:\n{}", self.slowest, self.node.busy_threads());
+        let hash = loop {
+            let answer = ask(&self.node.rpc, "eth_getBlockByNumber", json!(["latest", false]));
+            // A connection too many is turned away at once; the attackers hold at most half of them.
+            let answer = answer.unwrap_or_else(|| {
+                panic!("no answer to an ordinary request:\n{}\n{}", self.node.busy_threads(), self.node.log())
+            });
+            self.slowest = self.slowest.max(asked.elapsed());
+            assert!(
+                self.slowest < PROMPT,
+                "an ordinary request took {:?}:\n{}",
+                self.slowest,
+                self.node.busy_threads()
+            );
+            if answer["result"]["hash"].is_string() {
+                break answer["result"]["hash"].to_string();
+            }
+            // All slots are taken, and it says so: whoever asks again gets his answer soon.
+            assert_eq!(answer["error"]["code"], -32005, "{answer}");
+            self.busy += 1;
+        };
         self.peak_kib = self.peak_kib.max(self.node.memory_kib());
         self.node.assert_alive();
-        let mut fresh = vec![answer["result"]["hash"].to_string()];
+        let mut fresh = vec![hash];
         if index.is_multiple_of(5) {
             ask(&self.node.rpc, "miner_start", json!([]));
             let (from, to) =
@@ -212,7 +226,7 @@ fn hostile_requests() {
     let rounds = (seconds / ROUND.as_secs()).max(2);
     let length = Duration::from_secs(seconds) / u32::try_from(rounds).unwrap();
     let mut seeds = StdRng::seed_from_u64(seed);
-    let mut user = User { node: &mut node, target: &target, slowest: Duration::ZERO, peak_kib: 0 };
+    let mut user = User { node: &mut node, target: &target, slowest: Duration::ZERO, busy: 0, peak_kib: 0 };
     println!("at first {} MiB, {} sockets, {} threads", quiet.memory_kib >> 10, quiet.sockets, quiet.threads);
     for round in 1..=rounds {
         user.round(length, &mut seeds, &quiet);
@@ -220,10 +234,10 @@ fn hostile_requests() {
         let (sockets, threads) = (user.node.sockets(), user.node.threads());
         println!("round {round}: {requests} requests, at rest {mib} MiB, {sockets} sockets, {threads} threads");
     }
-    let User { slowest, peak_kib, .. } = user;
+    let User { slowest, busy, peak_kib, .. } = user;
     let head = number(&ask(&node.rpc, "eth_blockNumber", json!([])).unwrap()["result"]);
     println!(
-        "{} requests, {} methods, head {head}; slowest ordinary request {slowest:?}; at most {} MiB",
+        "{} requests, {} methods, head {head}; slowest ordinary request {slowest:?}, busy {busy} times; at most {} MiB",
         target.requests.load(Ordering::Relaxed),
         target.methods.len(),
         peak_kib >> 10

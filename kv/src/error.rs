@@ -62,10 +62,12 @@ pub enum KvError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// After a write that failed, the store could not be opened again; the next write tries it once more.
-    #[error("the store in {dir} is closed after a failed write", dir = dir.display())]
+    #[error("the store in {dir} is closed after a failed write{advice}", dir = dir.display())]
     Closed {
         /// The store's directory.
         dir: PathBuf,
+        /// What a person can do about the failure; empty where nothing general can be said.
+        advice: &'static str,
     },
     /// redb could not write.
     #[error("redb cannot write{}", engine_advice(.0.as_ref()))]
@@ -103,6 +105,24 @@ fn engine_advice(error: &(dyn std::error::Error + 'static)) -> &'static str {
 }
 
 impl KvError {
+    /// What a person can do about it.
+    pub(crate) fn advice(&self) -> &'static str {
+        match self {
+            Self::Io { source, .. } => advice(source),
+            Self::Redb(error) => engine_advice(error.as_ref()),
+            Self::Sled(error) => engine_advice(error.as_ref()),
+            Self::Closed { advice, .. } => advice,
+            // sled 0.34 now and then leaves its log so that it does not open again.
+            Self::Damaged { .. } => ", and damaged by it; stop the node and make it again with `atoll db rebuild`",
+            _ => "",
+        }
+    }
+
+    /// The advice of this failure to open a store again, or else that of the write that failed before.
+    pub(crate) fn advice_or(&self, before: &'static str) -> &'static str {
+        Some(self.advice()).filter(|advice| !advice.is_empty()).unwrap_or(before)
+    }
+
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
     }

@@ -1,7 +1,7 @@
 //! redb behind the seam. It must not know what keys mean.
 
 use crate::{Batch, Entry, KvError, Table, error::is_damage};
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use parking_lot::{MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard};
 use redb::{Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, TableDefinition, TableHandle};
 use std::{
     collections::{HashMap, HashSet},
@@ -14,8 +14,8 @@ type OpenTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
 type Tables = HashMap<Table, OpenTable>;
 
 pub(crate) struct RedbEngine {
-    /// `None` from a failed write until the file could be opened again.
-    opened: RwLock<Option<Opened>>,
+    /// From a failed write until the file could be opened again what to do about that.
+    opened: RwLock<Result<Opened, &'static str>>,
     /// One at a time writes, so that whoever fails holds the only handle besides `opened`.
     writer: Mutex<()>,
     names: Vec<Table>,
@@ -37,14 +37,14 @@ fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static 
 
 impl RedbEngine {
     pub fn open(dir: &Path, tables: &[Table], cache_bytes: usize) -> Result<Self, KvError> {
-        let opened = RwLock::new(Some(Opened::open(dir, tables, cache_bytes)?));
+        let opened = RwLock::new(Ok(Opened::open(dir, tables, cache_bytes)?));
         Ok(Self { opened, writer: Mutex::new(()), names: tables.to_vec(), dir: dir.to_owned(), cache_bytes })
     }
 
     /// Held for the time of one read: a new commit's tables wait for it.
-    fn newest(&self) -> Result<RwLockReadGuard<'_, Option<Opened>>, KvError> {
-        let opened = self.opened.read();
-        if opened.is_some() { Ok(opened) } else { Err(KvError::Closed { dir: self.dir.clone() }) }
+    fn newest(&self) -> Result<MappedRwLockReadGuard<'_, Opened>, KvError> {
+        RwLockReadGuard::try_map(self.opened.read(), |opened| opened.as_ref().ok())
+            .map_err(|opened| self.closed(&opened))
     }
 
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
@@ -82,31 +82,34 @@ impl RedbEngine {
             return Err(KvError::UnknownTable(table.0));
         }
         let _alone = self.writer.lock();
-        if self.opened.read().is_none() {
-            *self.opened.write() = Some(Opened::open(&self.dir, &self.names, self.cache_bytes)?);
+        if self.opened.read().is_err() {
+            let opened = Opened::open(&self.dir, &self.names, self.cache_bytes)?;
+            *self.opened.write() = Ok(opened);
         }
-        let database = Arc::clone(&self.newest()?.as_ref().ok_or_else(|| self.closed())?.database);
+        let database = Arc::clone(&self.newest()?.database);
         let committed = commit(&database, by_table).and_then(|()| open_tables(&database, &self.names));
         drop(database);
         let mut opened = self.opened.write();
         match (committed, opened.as_mut()) {
-            (Ok(tables), Some(opened)) => {
+            (Ok(tables), Ok(opened)) => {
                 opened.newest = tables;
                 Ok(())
             }
             (Err(error), _) => {
                 // After a failed write redb refuses everything, reading too, until the file is opened anew. Where
                 // that fails as well the next write tries again.
-                *opened = None;
-                *opened = Opened::open(&self.dir, &self.names, self.cache_bytes).ok();
+                *opened = Err(error.advice());
+                *opened = Opened::open(&self.dir, &self.names, self.cache_bytes)
+                    .map_err(|again| again.advice_or(error.advice()));
                 Err(error)
             }
-            (Ok(_), None) => Err(self.closed()),
+            (Ok(_), Err(_)) => Err(self.closed(&opened)),
         }
     }
 
-    fn closed(&self) -> KvError {
-        KvError::Closed { dir: self.dir.clone() }
+    fn closed(&self, opened: &Result<Opened, &'static str>) -> KvError {
+        let advice = opened.as_ref().err().copied().unwrap_or_default();
+        KvError::Closed { dir: self.dir.clone(), advice }
     }
 }
 
@@ -136,8 +139,8 @@ impl Opened {
     }
 }
 
-fn find(opened: &Option<Opened>, table: Table) -> Result<&OpenTable, KvError> {
-    opened.as_ref().and_then(|opened| opened.newest.get(&table)).ok_or(KvError::UnknownTable(table.0))
+fn find(opened: &Opened, table: Table) -> Result<&OpenTable, KvError> {
+    opened.newest.get(&table).ok_or(KvError::UnknownTable(table.0))
 }
 
 type Changes = HashMap<Table, Vec<(Vec<u8>, Option<Vec<u8>>)>>;

@@ -123,7 +123,7 @@ fn assert_sound(dir: &Path) {
     assert!(report.is_sound(), "{:#?}", report.faults);
 }
 
-fn rebuilt(dir: &Path, scope: Scope) -> Rebuilt {
+pub fn rebuilt(dir: &Path, scope: Scope) -> Rebuilt {
     let spec = script::spec();
     let engine = engine(spec.clone()).unwrap();
     rebuild(spec, engine, dir, options(DbEngine::Redb), scope, &mut |_| ()).unwrap()

@@ -167,7 +167,9 @@ impl EthServer for Eth {
         slot: JsonStorageKey,
         block: Option<BlockId>,
     ) -> Result<B256, RpcError> {
-        self.0.reading(block.unwrap_or_default(), move |node| node.storage_at(&address, slot.as_b256().into(), block)).await
+        self.0
+            .reading(block.unwrap_or_default(), move |node| node.storage_at(&address, slot.as_b256().into(), block))
+            .await
     }
 
     async fn storage_values(

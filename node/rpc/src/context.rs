@@ -227,13 +227,4 @@ impl Node {
         };
         tokio::task::spawn_blocking(work).await.map_err(|_| RpcError::Internal("a call failed unexpectedly"))?
     }
-
-    /// [`Node::blocking`] with the answer rendered there too.
-    pub(crate) async fn blocking_json<T, F>(self: &Arc<Self>, work: F) -> Result<Json, RpcError>
-    where
-        T: Serialize,
-        F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
-    {
-        self.blocking(move |node| json(&work(node)?)).await
-    }
 }

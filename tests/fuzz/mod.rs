@@ -186,10 +186,15 @@ impl User<'_> {
                 attacker.join().unwrap();
             }
         });
-        // Everything that was left open ends by the node's own timeouts; the allocator gives pages back after a while.
+        // Everything that was left open ends by the node's own timeouts; the allocator gives pages back after a while, and
+        // only when somebody allocates: a node that does nothing at all keeps what it has.
         wait_until("no connection is left", || self.node.sockets() <= quiet.sockets + 2);
         wait_until("the threads are gone", || self.node.threads() <= quiet.threads + THREADS);
-        wait_until("the memory is given back", || self.node.memory_kib() < quiet.memory_kib + GROWTH_KIB);
+        wait_until("the memory is given back", || {
+            ask(&self.node.rpc, "miner_start", json!([]));
+            ask(&self.node.rpc, "txpool_content", json!([]));
+            self.node.memory_kib() < quiet.memory_kib + GROWTH_KIB
+        });
     }
 }
 

@@ -77,9 +77,6 @@ pub(crate) struct Node {
     read_permits: Arc<Semaphore>,
     /// The same for calls that execute or search: as many, and apart, so that no read waits behind them.
     permits: Arc<Semaphore>,
-    /// Calls that may run on the server's own workers: fewer than there are workers, so that one is always left. A call of
-    /// microseconds is through before another thread would have begun.
-    here: Semaphore,
     /// The same for traces, which hold a processor and much memory for long: `concurrent_traces` at one time.
     trace_permits: Arc<Semaphore>,
     /// One block is mined on request at a time, which may take a minute.
@@ -105,7 +102,6 @@ impl Node {
             tip_cache: Mutex::new(None),
             read_permits: Arc::new(Semaphore::new(config.concurrent_calls.max(1))),
             permits: Arc::new(Semaphore::new(config.concurrent_calls.max(1))),
-            here: Semaphore::new(crate::server::workers().saturating_sub(2)),
             trace_permits: Arc::new(Semaphore::new(config.concurrent_traces.max(1))),
             mining_permit: Arc::new(Semaphore::new(1)),
             config,
@@ -168,18 +164,6 @@ impl Node {
         F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
     {
         self.permitted(&self.permits, self.config.call_timeout, work).await
-    }
-
-    /// [`Node::executing`] for what is mostly through in microseconds: where it is asked for, while enough workers are left.
-    pub(crate) async fn executing_here<T, F>(self: &Arc<Self>, work: F) -> Result<T, RpcError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
-    {
-        if let (Ok(_here), Ok(_permit)) = (self.here.try_acquire(), self.permits.try_acquire()) {
-            return self.quick(work);
-        }
-        self.executing(work).await
     }
 
     /// [`Node::blocking`] for mining a block on request: the others wait here, without a thread.

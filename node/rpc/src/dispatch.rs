@@ -214,7 +214,7 @@ impl Dispatcher {
     /// them once more to see whether they are JSON.
     async fn logs(&self, id: Id<'_>, filter: LogFilter) -> String {
         let limit = self.node.config.max_response_bytes as usize;
-        let found = self.node.executing_here(move |node| node.logs_text(&filter)).await;
+        let found = self.node.executing(move |node| node.logs_text(&filter)).await;
         let (found, id_text) = match (found, serde_json::to_string(&id)) {
             (Ok(found), Ok(id_text)) => (found, id_text),
             (Err(why), _) => return error(id, why),

@@ -196,7 +196,7 @@ impl EthServer for Eth {
         state: Option<StateOverride>,
         header: Option<Box<BlockOverrides>>,
     ) -> Result<Bytes, RpcError> {
-        self.0.executing_here(move |node| node.call(&request, block, state, header.map(|header| *header))).await
+        self.0.executing(move |node| node.call(&request, block, state, header.map(|header| *header))).await
     }
 
     async fn estimate_gas(
@@ -207,7 +207,7 @@ impl EthServer for Eth {
         header: Option<Box<BlockOverrides>>,
     ) -> Result<U64, RpcError> {
         let work = move |node: &Node| node.estimate(&request, block, state, header.map(|header| *header));
-        self.0.executing_here(work).await.map(U64::from)
+        self.0.executing(work).await.map(U64::from)
     }
 
     async fn create_access_list(
@@ -250,7 +250,7 @@ impl EthServer for Eth {
     }
 
     async fn logs(&self, filter: LogFilter) -> Result<Json, RpcError> {
-        self.0.executing_here(move |node| node.logs_json(&filter)).await
+        self.0.executing(move |node| node.logs_json(&filter)).await
     }
 
     fn new_filter(&self, filter: LogFilter) -> Result<String, RpcError> {
@@ -280,7 +280,7 @@ impl EthServer for Eth {
 
     async fn filter_logs(&self, id: String) -> Result<Json, RpcError> {
         let filter = self.0.filters.log_filter(&id, Instant::now())?;
-        self.0.executing_here(move |node| node.logs_json(&filter)).await
+        self.0.executing(move |node| node.logs_json(&filter)).await
     }
 
     fn uninstall_filter(&self, id: String) -> Result<bool, RpcError> {

@@ -62,9 +62,9 @@ pub struct RpcServerHandle {
 #[derive(Debug)]
 struct Workers(Option<Runtime>);
 
-/// Threads that answer.
-pub(crate) fn workers() -> usize {
-    2 * std::thread::available_parallelism().map_or(1, usize::from).max(2)
+/// Threads that answer: one more than there are cores, so that one may wait. More only change places more often.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).max(2) + 1
 }
 
 impl Workers {

@@ -7,7 +7,7 @@ use atoll_kv::Table;
 use atoll_primitives::{Account, Address, B256, U256};
 
 /// Layout version; counts up when keys or values change their form.
-pub(crate) const SCHEMA: u64 = 2;
+pub(crate) const SCHEMA: u64 = 3;
 
 /// Address → account, as of the base.
 pub(crate) const ACCOUNTS: Table = Table("accounts");

@@ -102,16 +102,21 @@ struct Found {
     text: String,
     logs: usize,
     limit: usize,
+    /// Bytes an answer may have: beyond them nothing more is put together.
+    max_bytes: usize,
 }
 
 impl Found {
-    fn new(limit: usize) -> Self {
-        Self { text: "[".to_owned(), logs: 0, limit }
+    fn new(limit: usize, max_bytes: usize) -> Self {
+        Self { text: "[".to_owned(), logs: 0, limit, max_bytes }
     }
 
     fn push(&mut self, log: &str) -> Result<(), RpcError> {
         if self.logs == self.limit {
             return Err(RpcError::TooManyResults { limit: self.limit });
+        }
+        if self.text.len() + log.len() > self.max_bytes {
+            return Err(RpcError::ResponseTooLarge { limit: self.max_bytes });
         }
         if self.logs > 0 {
             self.text.push(',');
@@ -144,7 +149,7 @@ impl Node {
     pub(crate) fn logs_text(&self, filter: &LogFilter) -> Result<String, RpcError> {
         filter.check_size()?;
         let query = &filter.query;
-        let mut found = Found::new(self.config.log_result_limit);
+        let mut found = Found::new(self.config.log_result_limit, self.config.max_response_bytes as usize);
         match filter.blocks {
             FilterBlockOption::AtBlockHash(hash) => {
                 self.search_block(&hash, query, &mut found)?;
@@ -209,5 +214,22 @@ impl Node {
         }
         let (span, limit) = (to - from + 1, self.config.log_range_limit);
         if span > limit { Err(RpcError::RangeTooLarge { span, limit }) } else { Ok((from, to)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_put_together_beyond_what_an_answer_may_be() {
+        let mut found = Found::new(3, 10);
+        found.push("1234").unwrap();
+        found.push("5678").unwrap();
+        assert!(matches!(found.push("9"), Err(RpcError::ResponseTooLarge { limit: 10 })));
+        let mut found = Found::new(1, 100);
+        found.push("1").unwrap();
+        assert!(matches!(found.push("2"), Err(RpcError::TooManyResults { limit: 1 })));
+        assert_eq!(found.finish(), "[1]");
     }
 }

@@ -114,7 +114,7 @@ impl EthServer for Eth {
     }
 
     async fn transaction_by_sender(&self, sender: Address, nonce: U64) -> Result<Json, RpcError> {
-        self.0.quick(|node| node.pool_transaction_json(&sender, nonce.to()))
+        self.0.blocking(move |node| node.pool_transaction_json(&sender, nonce.to())).await
     }
 
     async fn raw_transaction_by_hash(&self, hash: B256) -> Result<Option<Bytes>, RpcError> {
@@ -224,11 +224,11 @@ impl EthServer for Eth {
     }
 
     async fn gas_price(&self) -> Result<U256, RpcError> {
-        self.0.quick(|node| node.gas_price().map(U256::from))
+        self.0.blocking(|node| node.gas_price().map(U256::from)).await
     }
 
     async fn max_priority_fee(&self) -> Result<U256, RpcError> {
-        self.0.quick(|node| node.suggested_tip().map(U256::from))
+        self.0.blocking(|node| node.suggested_tip().map(U256::from)).await
     }
 
     async fn base_fee(&self) -> Result<Option<U64>, RpcError> {

@@ -145,7 +145,8 @@ impl Dispatcher {
                 Some(format!("[{}]", error(id, RpcError::BatchTooLarge { limit })))
             }
             Requests::Batch(entries) if entries.is_empty() => Some(error(Id::Null, RpcError::EmptyBatch)),
-            Requests::Batch(entries) => self.batch(entries, session).await,
+            // Apart, as every answer would have to carry a batch's room through its futures.
+            Requests::Batch(entries) => Box::pin(self.batch(entries, session)).await,
         }
     }
 
@@ -181,7 +182,7 @@ impl Dispatcher {
             && self.methods.method(GET_LOGS).is_some()
             && let Some(Ok((filter,))) = params.map(|params| serde_json::from_str::<(LogFilter,)>(params.get()))
         {
-            return self.logs(id, filter).await;
+            return Box::pin(self.logs(id, filter)).await;
         }
         let raw = Params::new(params.map(|params| params.get()));
         // The answer's size is looked at below: where it is exceeded the answer exists already.

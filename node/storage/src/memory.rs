@@ -6,6 +6,7 @@ use atoll_primitives::{
     B256, SealedHeader, TxLocation,
     primitives::map::{B256Map, B256Set},
 };
+use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 
 pub(crate) struct Memory {
@@ -24,6 +25,9 @@ pub(crate) struct Memory {
     pub epoch: u64,
     /// About what the layers take in memory.
     pub bytes: usize,
+    /// The path asked for last: nearly every reader asks for the head's. Layers never change, so that it is right for
+    /// as long as the base stays.
+    asked: Mutex<Option<(B256, Arc<[Arc<Layer>]>)>>,
 }
 
 /// Layers to leave and layers to enter, both ascending by number.
@@ -45,11 +49,17 @@ impl Memory {
             filter: Arc::new(Filter::new(0)),
             epoch: 0,
             bytes: 0,
+            asked: Mutex::new(None),
         }
     }
 
     /// The layers from `hash` down to the base; `None` if they do not lead there.
-    pub fn path(&self, hash: &B256) -> Option<Vec<Arc<Layer>>> {
+    pub fn path(&self, hash: &B256) -> Option<Arc<[Arc<Layer>]>> {
+        if let Some((asked, path)) = &*self.asked.lock()
+            && asked == hash
+        {
+            return Some(Arc::clone(path));
+        }
         let mut path = Vec::new();
         let mut at = *hash;
         while at != self.base.hash {
@@ -57,6 +67,8 @@ impl Memory {
             at = layer.header.parent_hash;
             path.push(Arc::clone(layer));
         }
+        let path: Arc<[Arc<Layer>]> = path.into();
+        *self.asked.lock() = Some((*hash, Arc::clone(&path)));
         Some(path)
     }
 
@@ -103,10 +115,10 @@ impl Memory {
     /// How to get from the head to `hash`.
     pub fn switch(&self, hash: &B256) -> Result<Switch, StorageError> {
         let unknown = || StorageError::UnknownBlock { hash: *hash };
-        let mut enter = self.path(hash).ok_or_else(unknown)?;
-        let mut leave = self.path(&self.head.hash).ok_or_else(unknown)?;
-        enter.reverse();
-        leave.reverse();
+        let ascending = |hash| Some(self.path(hash)?.iter().rev().cloned().collect::<Vec<_>>());
+        let mut leave = ascending(&self.head.hash).ok_or_else(unknown)?;
+        // Last, as it is the next to be asked for.
+        let mut enter = ascending(hash).ok_or_else(unknown)?;
         let shared = enter.iter().zip(&leave).take_while(|(a, b)| a.header.hash == b.header.hash).count();
         let fork = self.base.number + shared as u64;
         Ok(Switch { leave: leave.split_off(shared), enter: enter.split_off(shared), fork })
@@ -167,5 +179,6 @@ impl Memory {
         self.bytes = self.layers.values().map(|layer| layer.bytes).sum();
         self.canonical = self.canonical.split_off(&(base.number + 1));
         self.base = base;
+        *self.asked.get_mut() = None;
     }
 }

@@ -287,7 +287,7 @@ impl Storage {
     pub fn head_state(&self) -> StateView {
         let memory = self.inner.memory.read();
         // The head always leads to the base; if it ever did not, the base is the newest state there is.
-        let layers = memory.path(&memory.head.hash).unwrap_or_default();
+        let layers = memory.path(&memory.head.hash).unwrap_or_else(|| Arc::new([]));
         self.view(&memory, layers)
     }
 
@@ -314,11 +314,11 @@ impl Storage {
         Ok(Some(StateView { base, layers: Arc::new([]), filter, header, stamp }))
     }
 
-    fn view(&self, memory: &Memory, layers: Vec<Arc<Layer>>) -> StateView {
+    fn view(&self, memory: &Memory, layers: Arc<[Arc<Layer>]>) -> StateView {
         let header = layers.first().map_or_else(|| Arc::clone(&memory.base), |layer| Arc::clone(&layer.header));
         StateView {
             base: Arc::clone(&self.inner.base),
-            layers: layers.into(),
+            layers,
             filter: Arc::clone(&memory.filter),
             header,
             stamp: Stamp { anchor: memory.base.number, epoch: memory.epoch },

@@ -109,7 +109,8 @@ impl Storage {
         gate.push(target.number);
         let epoch = gate.epoch;
         tracing::warn!(from = memory.head.number, to = target.number, "unwound persisted blocks");
-        *memory = Memory { epoch, ..Memory::new(target) };
+        *memory = Memory::new(target);
+        memory.epoch = epoch;
         Ok(())
     }
 

@@ -1,13 +1,11 @@
 //! What clients hear of the chain as it moves: subscriptions and filters, through a real reorganisation; and what a
 //! client gets that does not listen.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 // The chain's tests know how to make sealed blocks; a second copy of that would drift from the first.
 #[allow(dead_code, missing_docs, reason = "not all of it is used here")]
-#[path = "../../chain/tests/chain/support.rs"]
+#[path = "../../../chain/tests/chain/support.rs"]
 mod blocks;
-mod support;
-
+use crate::support::{TestNode, config};
 use atoll_primitives::{
     Block, Bytes, Transaction,
     consensus::{SignableTransaction as _, TxEip1559},
@@ -18,7 +16,6 @@ use blocks::{CHAIN_ID, Node, key};
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::time::Duration;
-use support::{TestNode, config};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
     tungstenite::{Error, Message},

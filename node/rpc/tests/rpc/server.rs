@@ -1,11 +1,8 @@
 //! The server from outside: HTTP extras, batches, errors, filters, subscriptions, development accounts.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
-
+use crate::support::{TestNode, config};
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use support::{TestNode, config};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// Key 1: its address holds all the ether of the test chain.

@@ -1,16 +1,13 @@
 //! `eth_getLogs` over HTTP: what matches, what is refused, and that blocks in memory and in the index answer alike.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
-
-use atoll_primitives::{Address, B256, Block, U256, primitives::TxKind};
-use atoll_rpc::RpcConfig;
-use serde_json::{Value, json};
-use support::{
+use crate::support::{
     TestNode,
     blocks::{LOGGER, genesis, transaction},
     config,
 };
+use atoll_primitives::{Address, B256, Block, U256, primitives::TxKind};
+use atoll_rpc::RpcConfig;
+use serde_json::{Value, json};
 
 fn topic(n: u64) -> B256 {
     B256::from(U256::from(n))

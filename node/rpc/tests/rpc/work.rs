@@ -1,19 +1,16 @@
 //! How much work one request may cause, and all at one time: gas, time, blocks, filters, fees. Each limit answers with an
 //! error that names it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
-
+use crate::support::{
+    Alone, TestNode,
+    blocks::{LOGGER, genesis, transaction},
+    config,
+};
 use atoll_primitives::{U256, eip2718::Encodable2718 as _, hex, primitives::TxKind};
 use atoll_rpc::RpcConfig;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use support::{
-    Alone, TestNode,
-    blocks::{LOGGER, genesis, transaction},
-    config,
-};
 
 /// Where the code of a call's override stands.
 const CODE_AT: &str = "0x00000000000000000000000000000000000000c0";

@@ -1,12 +1,9 @@
 //! Who is let in and how much they may ask: tokens, hosts, origins, rates, sizes, times, numbers of connections.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
-
+use crate::support::{TestNode, config};
 use atoll_rpc::{Auth, Endpoint, Listener, Namespace, RateLimit, RpcConfig, parse_network};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, time::Duration};
-use support::{TestNode, config};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,

@@ -1,9 +1,6 @@
 //! Hostile and clumsy requests, WebSockets, pages, the registry: what surrounds the failover.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-mod support;
-
+use crate::support::{Front, Node, config, eventually, head_of, healthy, host, request, transaction};
 use alloy_primitives::B256;
 use alloy_signer_local::PrivateKeySigner;
 use atoll_discovery::{Head, NodeInfo, RecordSigner, Registration, RegistryClient, RegistryConfig, roles};
@@ -15,7 +12,6 @@ use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Front, Node, config, eventually, head_of, healthy, host, request, transaction};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 

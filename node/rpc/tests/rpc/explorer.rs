@@ -1,15 +1,12 @@
 //! What the Otterscan explorer asks of a node, page after page, over HTTP.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
-
-use atoll_primitives::{Address, B256, Block, Bytes, address, primitives::TxKind};
-use serde_json::{Value, json};
-use support::{
+use crate::support::{
     TestNode,
     blocks::{LOGGER, MINER, SENDER, genesis, transaction},
     config,
 };
+use atoll_primitives::{Address, B256, Block, Bytes, address, primitives::TxKind};
+use serde_json::{Value, json};
 
 const BUSY: Address = address!("3333333333333333333333333333333333333333");
 const REVERTER: Address = address!("4444444444444444444444444444444444444444");

@@ -1,6 +1,6 @@
 //! A node for tests: a real chain in a temporary directory, a real pool, a real server on a free port. Only the
 //! wiring's answers (peers, miner) are fixed here.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "not every helper is used")]
 
 pub mod blocks;
 

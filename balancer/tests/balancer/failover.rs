@@ -1,14 +1,10 @@
 //! Nodes that die, hang, lag and come back; what a client sees meanwhile.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-mod support;
-
+use crate::support::{Front, Node, eventually, healthy, request, transaction};
 use alloy_signer_local::PrivateKeySigner;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::{Front, Node, eventually, healthy, request, transaction};
 
 /// The node that serves client "c" first, then the other.
 async fn by_role(front: &Front, a: Node, b: Node) -> (Node, Node) {

@@ -1,8 +1,6 @@
 //! `debug_trace*` and `trace_*` over a mined chain: a contract that counts its calls, called twice in block 2.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
-
+use crate::support::{TestNode, config};
 use alloy_signer::SignerSync as _;
 use alloy_signer_local::PrivateKeySigner;
 use atoll_chain::Origin;
@@ -17,7 +15,6 @@ use atoll_primitives::{
 use atoll_rpc::RpcConfig;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use support::{TestNode, config};
 
 /// Key 1: its address holds all the ether of the test chain.
 const KEY: &str = "0x0000000000000000000000000000000000000000000000000000000000000001";

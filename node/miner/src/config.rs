@@ -20,7 +20,7 @@ pub struct MinerConfig {
     pub cpu_share: f64,
     /// Search threads; none leaves the search to external miners.
     pub threads: usize,
-    /// How long new transactions wait for a block being searched to be built anew.
+    /// How long new transactions wait at most for a block being searched to be built anew, while more of them come.
     pub recommit: Duration,
 }
 

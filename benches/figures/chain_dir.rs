@@ -18,7 +18,11 @@ pub fn open(spec: &Arc<ChainSpec>, dir: &Path, engine: DbEngine, name: &str) -> 
 
 /// Opens the chain that is there, with the memory a node gives it by default.
 pub fn reopen(spec: &Arc<ChainSpec>, data: &Path, engine: DbEngine) -> Chain {
-    let options = StorageOptions { engine, cache_bytes: 64 << 20, ..StorageOptions::default() };
+    let options = StorageOptions {
+        engine,
+        cache_bytes: std::env::var("FIG_CACHE").map_or(64, |m| m.parse().unwrap()) << 20,
+        ..StorageOptions::default()
+    };
     let storage = Storage::open(data, spec, options).unwrap();
     let consensus = atoll_consensus::engine(Arc::clone(spec)).unwrap();
     Chain::open(Arc::clone(spec), storage, consensus, ChainOptions::default()).unwrap()

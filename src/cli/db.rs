@@ -26,13 +26,13 @@ pub enum DbCommand {
     /// Read everything and name each thing that does not fit. Changes nothing
     ///
     /// Checksums of the block files, every block against its header, the rows that lead to blocks and transactions, the
-    /// index of logs against the logs, the index of addresses against its sums, the state against its tries and the state
-    /// root, the history of the state. The exit code is 0 when all is sound.
+    /// index of logs against the logs, the index of addresses against its sums, every node of every block's state against
+    /// the state root. The exit code is 0 when all is sound.
     Verify,
     /// Make damaged tables again from the block files
     ///
     /// First verifies, and does nothing when all is sound. The rows that lead to blocks and the index of logs come from the
-    /// block files alone; the state, its tries and its history by executing the chain again from its first block; the index
+    /// block files alone; the states of all blocks by executing the chain again from its first block; the index
     /// of addresses by executing each block over the states that are there. The damaged files are
     /// kept in a directory of their own. Where block files themselves are damaged, the chain ends before the damage, and
     /// the node fetches the rest from its peers.

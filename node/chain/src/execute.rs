@@ -6,9 +6,12 @@ use crate::{
     check::{Recovered, invalid},
 };
 use atoll_executor::{ExecutionError, StateDb, execute_block, validate_output};
-use atoll_primitives::{B256, RecoveredBlock, StateChanges};
+use atoll_primitives::{Address, B256, RecoveredBlock, StateChanges, TransactionExt as _};
 use atoll_storage::{ExecutedBlock, StateView, StorageError};
 use std::sync::Arc;
+
+/// Transactions from which on a block's accounts are read ahead: below, waking a thread costs more.
+const READ_AHEAD: usize = 64;
 
 /// A block that executed to exactly what its header says.
 pub(crate) struct Executed(pub ExecutedBlock);
@@ -34,7 +37,8 @@ impl Shared {
         let state = self.parent_state(block).map_err(|source| internal(number, hash, source))?;
         let Some(view) = state else { return Ok(None) };
         let header = block.header();
-        let db = StateDb::new(view.clone(), Arc::new(self.storage.clone()));
+        let ahead = view.accounts(&involved(block)).map_err(|source| internal(number, hash, source))?;
+        let db = StateDb::new(view.clone(), Arc::new(self.storage.clone())).with_accounts(ahead);
         let rewards = self.engine.rewards(header, &block.block.body.ommers);
         let root =
             |changes: &StateChanges| -> Result<B256, atoll_executor::BoxError> { Ok(view.state_root(changes)?.0) };
@@ -42,12 +46,7 @@ impl Shared {
             .map_err(|error| self.remember(failed(number, hash, error)))?;
         validate_output(self.spec.hardfork(header), header, &output)
             .map_err(|error| self.remember(invalid(number, hash, InvalidBlock::Output(error))))?;
-        let (execution, trie) = match view.advance(&output.changes) {
-            Ok(computed) => computed,
-            // The flush moved the base past the parent meanwhile.
-            Err(StorageError::TrieUnavailable { .. } | StorageError::Unwound { .. }) => return Ok(None),
-            Err(error) => return Err(internal(number, hash, error)),
-        };
+        let (execution, trie) = view.advance(&output.changes).map_err(|error| internal(number, hash, error))?;
         if execution != header.state_root {
             let reason = InvalidBlock::StateRoot { header: header.state_root, execution };
             return Err(self.remember(invalid(number, hash, reason)));
@@ -67,6 +66,19 @@ impl Shared {
         let gone = || InternalError::NoState { parent: block.header().parent_hash };
         self.execute(recovered)?.ok_or_else(|| internal(block.number(), block.hash, gone()))
     }
+}
+
+/// Senders and receivers of a block's transactions, if they are so many that reading them ahead is worth it.
+fn involved(block: &RecoveredBlock) -> Vec<Address> {
+    let transactions = &block.block.body.transactions;
+    if transactions.len() < READ_AHEAD {
+        return Vec::new();
+    }
+    let receivers = transactions.iter().filter_map(|tx| tx.to());
+    let mut involved: Vec<Address> = block.senders.iter().copied().chain(receivers).collect();
+    involved.sort_unstable();
+    involved.dedup();
+    involved
 }
 
 fn failed(number: u64, hash: B256, error: ExecutionError) -> ImportError {

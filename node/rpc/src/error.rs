@@ -88,8 +88,6 @@ pub enum RpcError {
     GenesisNotTraceable,
     #[error("the state of block {number} is not available")]
     StateUnavailable { number: u64 },
-    #[error("proofs of block {number} are not available: it is no longer canonical")]
-    ProofUnavailable { number: u64 },
     #[error("historical state of block {number} is not available: states before block {oldest} are pruned")]
     Pruned { number: u64, oldest: u64 },
 
@@ -161,7 +159,6 @@ impl From<StorageError> for RpcError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Pruned { number, oldest } => Self::Pruned { number, oldest },
-            StorageError::TooManyKeys { limit } => Self::TooManyResults { limit },
             error => Self::Storage(Box::new(error)),
         }
     }

@@ -48,7 +48,7 @@ impl TxPlace {
         self.block << INDEX_BITS | u64::from(self.index) & ((1 << INDEX_BITS) - 1)
     }
 
-    fn decode(at: u64) -> Self {
+    pub(crate) fn decode(at: u64) -> Self {
         Self { block: at >> INDEX_BITS, index: (at & ((1 << INDEX_BITS) - 1)) as u32 }
     }
 }

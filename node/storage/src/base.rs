@@ -1,29 +1,26 @@
-//! The persisted state under the layers: tables read through bounded caches, so that a view stays consistent
-//! while a flush moves the base up. It must not know segments or which block is the head.
-//!
-//! The rule: the flat value is read first, and only then the target of the flush that may be under way. The
-//! target is set before the batch commits. So if a flush passed a view by, the view sees it, and the history
-//! written in the same batch gives it the value of its own block.
+//! The persisted state under the layers: the log of its nodes, the code, and from which block on it is kept. It must not know
+//! segments or which block is the head.
 
 use crate::{
     StorageError,
-    tables::{self, History, decode_account, decode_value},
-    trie::WarmTries,
+    statelog::{LogNode, NodePos, StateLog},
+    tables,
+    trie::{Found, WarmTries, hashed_path, path_of},
 };
-use alloy_trie::Nibbles;
-use atoll_kv::{Kv, Table};
-use atoll_primitives::{Account, Address, B256, Bytes, SealedHeader, U256};
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use alloy_rlp::Decodable;
+use alloy_trie::{Nibbles, TrieAccount};
+use atoll_kv::Kv;
+use atoll_primitives::{Account, Address, B256, Bytes, U256};
 use quick_cache::{Weighter, sync::Cache};
 use std::{
-    ops::Bound,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-/// Weighs a key of this many bytes, with its value and the cache's own bookkeeping.
+/// Weighs code by its bytes, with the cache's own bookkeeping.
 #[derive(Clone)]
 pub(crate) struct ByBytes;
 
@@ -33,96 +30,50 @@ impl Weighter<B256, Bytes> for ByBytes {
     }
 }
 
-impl Weighter<Vec<u8>, Bytes> for ByBytes {
-    fn weight(&self, key: &Vec<u8>, value: &Bytes) -> u64 {
-        (key.len() + value.len()) as u64 + 96
-    }
-}
-
-/// Where a view stands: reads are as of block `anchor`, before the unwind `epoch` + 1.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stamp {
-    pub anchor: u64,
-    pub epoch: u64,
-}
-
-/// Deep reorganisations so far.
-#[derive(Default)]
-pub(crate) struct Unwinds {
-    pub epoch: u64,
-    /// (epoch, number unwound to), rising in both: an older unwind that a later one went below says nothing more,
-    /// and is dropped.
-    reached: Vec<(u64, u64)>,
-}
-
-impl Unwinds {
-    pub fn push(&mut self, to: u64) {
-        self.epoch += 1;
-        self.reached.retain(|(_, number)| *number < to);
-        self.reached.push((self.epoch, to));
-    }
-
-    fn check(&self, stamp: &Stamp) -> Result<(), StorageError> {
-        let later = self.reached.iter().find(|(epoch, _)| *epoch > stamp.epoch);
-        match later {
-            Some((_, to)) if *to < stamp.anchor => Err(StorageError::Unwound { number: stamp.anchor, to: *to }),
-            _ => Ok(()),
-        }
-    }
+/// The state after one persisted block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StateRoot {
+    /// Number of the block.
+    pub number: u64,
+    /// Root of its account trie; absent for a state without accounts.
+    pub root: Option<NodePos>,
 }
 
 /// The persisted state.
 pub(crate) struct Base {
     pub kv: Kv,
-    /// Entries leave at the bound those not read for long; a flush puts the new values in.
-    pub accounts: Cache<Address, Option<Account>>,
-    pub slots: Cache<(Address, U256), U256>,
-    pub code: Cache<B256, Bytes, ByBytes>,
-    /// By the key in their table; those of storage tries are longer than any path.
-    pub account_nodes: Cache<Vec<u8>, Bytes, ByBytes>,
-    pub storage_nodes: Cache<Vec<u8>, Bytes, ByBytes>,
+    pub log: StateLog,
+    /// Entries leave at the bound those not read for long.
+    code: Cache<B256, Bytes, ByBytes>,
     /// Named by their content: they need no care when the base moves.
     pub warm: WarmTries,
-    /// Readers hold it from the flat read to the history read. Whoever changes the caches, or takes history away,
-    /// holds it alone.
-    gate: RwLock<Unwinds>,
-    /// Number of the block a flush moves, or moved, the base to.
-    target_number: AtomicU64,
-    target: RwLock<Arc<SealedHeader>>,
-    /// Number of the oldest block whose state is kept, raised before the history below goes.
+    /// Number of the oldest block whose state is kept, raised before those below go.
     oldest_state: AtomicU64,
 }
 
 impl Base {
-    /// `cache_bytes` is shared out among the caches.
-    pub fn new(kv: Kv, base: Arc<SealedHeader>, cache_bytes: usize) -> Self {
-        // An account or slot takes about this much in a cache.
-        let items = cache_bytes / 8 / 160;
-        let weighted = |bytes: usize| Cache::with_weighter((bytes / 512).max(16), (bytes as u64).max(1 << 16), ByBytes);
-        Self {
+    /// Over tables that are there, and the log in `dir`. `cache_bytes` is shared out among the caches.
+    pub fn open(kv: Kv, dir: &Path, file_bytes: u64, cache_bytes: usize) -> Result<Self, StorageError> {
+        let end = kv.get(tables::META, tables::META_STATE)?;
+        let end = end.ok_or_else(|| StorageError::corrupt("row `state` is missing").in_table(tables::META))?;
+        let end = tables::decode_u64(&end).map_err(|error| error.in_table(tables::META))?;
+        let code_bytes = cache_bytes / 24;
+        Ok(Self {
             kv,
-            accounts: Cache::new(items.max(64)),
-            slots: Cache::new(items.max(64)),
-            code: Cache::with_weighter(
-                (cache_bytes / 16 / 8192).max(16),
-                (cache_bytes as u64 / 16).max(1 << 16),
-                ByBytes,
-            ),
-            account_nodes: weighted(cache_bytes / 16),
-            storage_nodes: weighted(cache_bytes / 16),
-            warm: WarmTries::new(cache_bytes / 2),
-            gate: RwLock::new(Unwinds::default()),
-            target_number: AtomicU64::new(base.number),
-            target: RwLock::new(base),
+            log: StateLog::open(dir, end, file_bytes, cache_bytes / 3 * 2)?,
+            code: Cache::with_weighter((code_bytes / 8192).max(16), (code_bytes as u64).max(1 << 16), ByBytes),
+            warm: WarmTries::new(cache_bytes / 24 * 7),
             oldest_state: AtomicU64::new(0),
-        }
+        })
     }
 
-    /// Announces where a flush is about to move the base, before it commits.
-    pub fn set_target(&self, target: Arc<SealedHeader>) {
-        let mut current = self.target.write();
-        self.target_number.store(target.number, Ordering::SeqCst);
-        *current = target;
+    /// The state after the canonical block of this number, which must be persisted.
+    pub fn state_root(&self, number: u64) -> Result<StateRoot, StorageError> {
+        let row = self.kv.get(tables::STATE_ROOTS, &number.to_be_bytes())?;
+        let missing = || StorageError::corrupt(format!("block {number} has no row")).in_table(tables::STATE_ROOTS);
+        let root = tables::decode_state_root(&row.ok_or_else(missing)?)
+            .map_err(|error| error.in_table(tables::STATE_ROOTS))?;
+        Ok(StateRoot { number, root })
     }
 
     /// Number of the oldest block whose state is kept.
@@ -130,149 +81,72 @@ impl Base {
         self.oldest_state.load(Ordering::SeqCst)
     }
 
-    /// Announces it, before the history of older ones goes.
+    /// Announces it, before older ones go.
     pub fn set_oldest_state(&self, number: u64) {
         self.oldest_state.store(number, Ordering::SeqCst);
     }
 
-    /// Whether the state after this block is kept. Asked again after history was read: it may have gone meanwhile.
+    /// Whether the state after this block is kept.
     pub fn check_kept(&self, number: u64) -> Result<(), StorageError> {
         let oldest = self.oldest_state();
         if number < oldest { Err(StorageError::Pruned { number, oldest }) } else { Ok(()) }
     }
 
-    /// Number of the block the base stands on or is moving to.
-    pub fn target_number(&self) -> u64 {
-        self.target_number.load(Ordering::SeqCst)
+    /// An account of a state.
+    pub fn account(&self, state: &StateRoot, address: &Address) -> Result<Option<Account>, StorageError> {
+        let leaf = self.leaf(state, state.root, &hashed_path(address.as_slice()))?;
+        let Some(leaf) = leaf.as_ref().and_then(|leaf| leaf.as_leaf()) else { return Ok(None) };
+        let TrieAccount { nonce, balance, code_hash, .. } = decode_account(&leaf.value)?;
+        Ok(Some(Account { nonce, balance, code_hash }))
     }
 
-    /// Where the base stands or is moving to, if that lies above `anchor`.
-    pub fn target_above(&self, anchor: u64) -> Option<Arc<SealedHeader>> {
-        (self.target_number() > anchor).then(|| Arc::clone(&self.target.read()))
+    /// A slot of a state; zero if it was never set.
+    pub fn slot(&self, state: &StateRoot, address: &Address, slot: &U256) -> Result<U256, StorageError> {
+        let storage = self.storage_root(state, &hashed_path(address.as_slice()))?;
+        let leaf = self.leaf(state, storage, &hashed_path(&slot.to_be_bytes::<32>()))?;
+        leaf.as_ref().and_then(|leaf| leaf.as_leaf()).map_or(Ok(U256::ZERO), |leaf| decode_slot(&leaf.value))
     }
 
-    /// Keeps readers out, to change the caches and what was unwound.
-    pub fn close_gate(&self) -> RwLockWriteGuard<'_, Unwinds> {
-        self.gate.write()
+    /// The node of a state's account trie at this path.
+    pub fn account_node(&self, state: &StateRoot, path: &Nibbles) -> Result<Option<Found>, StorageError> {
+        self.found(state, state.root, path)
     }
 
-    /// How many unwinds there were: goes into a view's stamp.
-    pub fn epoch(&self) -> u64 {
-        self.gate.read().epoch
+    fn found(&self, state: &StateRoot, root: Option<NodePos>, path: &Nibbles) -> Result<Option<Found>, StorageError> {
+        let placed = self.kept(state, self.log.at(root, path))?;
+        Ok(placed.map(|placed| Found::Logged(placed.node, placed.reference)))
     }
 
-    fn enter(&self, stamp: &Stamp) -> Result<RwLockReadGuard<'_, Unwinds>, StorageError> {
-        let gate = self.gate.read();
-        gate.check(stamp)?;
-        Ok(gate)
-    }
-
-    /// An account as of the stamp; `passed` says whether a flush to that block changed other keys than the
-    /// reader's own layers hold.
-    pub fn account(
+    /// The node of a storage trie at this path.
+    pub fn storage_node(
         &self,
-        stamp: &Stamp,
-        address: &Address,
-        passed: impl Fn(&SealedHeader) -> bool,
-    ) -> Result<Option<Account>, StorageError> {
-        let _gate = self.enter(stamp)?;
-        let flat = self.flat_account(address)?;
-        if self.target_above(stamp.anchor).is_some_and(|target| passed(&target)) {
-            let start = tables::account_history_key(address, stamp.anchor + 1);
-            let end = tables::account_history_key(address, u64::MAX);
-            let before = self.before(tables::ACCOUNT_HISTORY, stamp.anchor + 1, &start, &end)?;
-            self.check_kept(stamp.anchor)?;
-            if let Some(before) = before {
-                return decode_account(&before);
-            }
-        }
-        Ok(flat)
+        state: &StateRoot,
+        account: &B256,
+        path: &Nibbles,
+    ) -> Result<Option<Found>, StorageError> {
+        let storage = self.storage_root(state, &path_of(account))?;
+        self.found(state, storage, path)
     }
 
-    /// A slot as of the stamp; `passed` as for `account`.
-    pub fn slot(
+    /// Root of the storage trie of the account whose hashed address this is.
+    pub fn storage_root(&self, state: &StateRoot, account: &Nibbles) -> Result<Option<NodePos>, StorageError> {
+        let leaf = self.leaf(state, state.root, account)?;
+        Ok(leaf.as_ref().and_then(|leaf| leaf.as_leaf()).and_then(|leaf| leaf.storage))
+    }
+
+    fn leaf(
         &self,
-        stamp: &Stamp,
-        address: &Address,
-        slot: &U256,
-        passed: impl Fn(&SealedHeader) -> bool,
-    ) -> Result<U256, StorageError> {
-        let _gate = self.enter(stamp)?;
-        let flat = self.flat_slot(address, slot)?;
-        if self.target_above(stamp.anchor).is_some_and(|target| passed(&target)) {
-            let start = tables::slot_history_key(address, slot, stamp.anchor + 1);
-            let end = tables::slot_history_key(address, slot, u64::MAX);
-            let before = self.before(tables::SLOT_HISTORY, stamp.anchor + 1, &start, &end)?;
-            self.check_kept(stamp.anchor)?;
-            if let Some(before) = before {
-                return decode_value(&before);
-            }
-        }
-        Ok(flat)
+        state: &StateRoot,
+        root: Option<NodePos>,
+        key: &Nibbles,
+    ) -> Result<Option<Arc<LogNode>>, StorageError> {
+        self.kept(state, self.log.leaf(root, key))
     }
 
-    /// The value before the first block from `block` on that changed the key whose rows lie between `start` and `end`.
-    fn before(&self, table: Table, block: u64, start: &[u8], end: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        let found = self.kv.range(table, Bound::Included(start), Bound::Included(end), false, 1)?;
-        let Some((_, row)) = found.into_iter().next() else { return Ok(None) };
-        let missing = || StorageError::corrupt(format!("a row of history from block {block} on has no such block"));
-        Ok(Some(History::decode(&row)?.at(block).ok_or_else(missing)?.to_vec()))
-    }
-
-    /// A node of the base's account trie. Whether it is the reader's too is for `trie_passed` to tell afterwards.
-    pub fn account_node(&self, stamp: &Stamp, path: &Nibbles) -> Result<Option<Bytes>, StorageError> {
-        let _gate = self.enter(stamp)?;
-        self.node(&self.account_nodes, tables::ACCOUNT_TRIE, tables::path_key(path))
-    }
-
-    /// A node of a storage trie of the base.
-    pub fn storage_node(&self, stamp: &Stamp, account: &B256, path: &Nibbles) -> Result<Option<Bytes>, StorageError> {
-        let _gate = self.enter(stamp)?;
-        self.node(&self.storage_nodes, tables::STORAGE_TRIE, tables::storage_node_key(account, path))
-    }
-
-    fn node(
-        &self,
-        cache: &Cache<Vec<u8>, Bytes, ByBytes>,
-        table: Table,
-        key: Vec<u8>,
-    ) -> Result<Option<Bytes>, StorageError> {
-        if let Some(node) = cache.get(&key) {
-            return Ok(Some(node));
-        }
-        let node = self.kv.get(table, &key)?.map(Bytes::from);
-        if let Some(node) = &node {
-            cache.insert(key, node.clone());
-        }
-        Ok(node)
-    }
-
-    /// An account as of the base. Only under the gate, or where nothing else can move the base.
-    pub fn flat_account(&self, address: &Address) -> Result<Option<Account>, StorageError> {
-        if let Some(account) = self.accounts.get(address) {
-            return Ok(account);
-        }
-        let account = decode_account(&self.kv.get(tables::ACCOUNTS, address.as_slice())?.unwrap_or_default())?;
-        self.accounts.insert(*address, account);
-        Ok(account)
-    }
-
-    /// A slot as of the base, under the same condition.
-    pub fn flat_slot(&self, address: &Address, slot: &U256) -> Result<U256, StorageError> {
-        if let Some(value) = self.slots.get(&(*address, *slot)) {
-            return Ok(value);
-        }
-        let value = decode_value(&self.kv.get(tables::SLOTS, &tables::slot_key(address, slot))?.unwrap_or_default())?;
-        self.slots.insert((*address, *slot), value);
-        Ok(value)
-    }
-
-    /// Forgets what was cached of the state. Only behind the closed gate.
-    pub fn clear_caches(&self) {
-        self.accounts.clear();
-        self.slots.clear();
-        self.account_nodes.clear();
-        self.storage_nodes.clear();
+    /// What was read of a state. Without the file it stands in, it may be that it is kept no longer.
+    pub fn kept<T>(&self, state: &StateRoot, read: Result<T, StorageError>) -> Result<T, StorageError> {
+        self.check_kept(state.number)?;
+        read
     }
 
     /// Code that is persisted; it never changes.
@@ -286,4 +160,14 @@ impl Base {
         }
         Ok(code)
     }
+}
+
+/// A leaf of the account trie.
+pub(crate) fn decode_account(mut value: &[u8]) -> Result<TrieAccount, StorageError> {
+    TrieAccount::decode(&mut value).map_err(|error| StorageError::corrupt(format!("leaf of an account: {error}")))
+}
+
+/// A leaf of a storage trie.
+pub(crate) fn decode_slot(mut value: &[u8]) -> Result<U256, StorageError> {
+    U256::decode(&mut value).map_err(|error| StorageError::corrupt(format!("leaf of a slot: {error}")))
 }

@@ -64,12 +64,6 @@ pub enum StorageError {
         /// Layout version of this program.
         expected: u64,
     },
-    /// More keys than a listing looks at.
-    #[error("more than {limit} keys to list")]
-    TooManyKeys {
-        /// How many it looks at.
-        limit: usize,
-    },
     /// Something stored does not decode or contradicts something else stored.
     #[error("the data directory is damaged: {what}{REBUILD}")]
     Corrupt {
@@ -104,14 +98,6 @@ pub enum StorageError {
         /// Number of the persisted block, or the one being persisted.
         base: u64,
     },
-    /// Trie nodes exist for the persisted block and newer ones only.
-    #[error("no trie for block {number}: the oldest block with one is {base}")]
-    TrieUnavailable {
-        /// The block asked for.
-        number: u64,
-        /// The persisted block.
-        base: u64,
-    },
     /// The history that the state of this block would come from was pruned.
     #[error("historical state of block {number} is not available: states before block {oldest} are pruned")]
     Pruned {
@@ -119,20 +105,6 @@ pub enum StorageError {
         number: u64,
         /// The oldest block whose state is kept.
         oldest: u64,
-    },
-    /// The work was not done in the time allowed.
-    #[error("not done within {} s", limit.as_secs_f32())]
-    TookTooLong {
-        /// The time allowed.
-        limit: std::time::Duration,
-    },
-    /// The block the view stood on was undone by a deep reorganisation.
-    #[error("the state of block {number} is gone: the chain was unwound to {to}")]
-    Unwound {
-        /// The block of the view.
-        number: u64,
-        /// Where the chain was unwound to.
-        to: u64,
     },
     /// No code has this hash.
     #[error("no code with hash {hash}")]

@@ -49,7 +49,11 @@ points! {
     SegmentRotated = "segment.rotated",
     /// A flush has announced its target and synced the segments.
     FlushPlanned = "flush.planned",
-    /// A flush's batch is made and not yet committed.
+    /// A flush has made the nodes of its states and not yet written them all.
+    FlushBeforeState = "flush.before-state",
+    /// Half of what a flush writes to the state log is written.
+    StateHalfWritten = "state.half-written",
+    /// A flush's states are in the log, its batch is made and not yet committed.
     FlushBeforeCommit = "flush.before-commit",
     /// A flush's batch is committed; memory still stands on the old base.
     FlushAfterCommit = "flush.after-commit",

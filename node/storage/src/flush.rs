@@ -1,8 +1,6 @@
 //! Moving the base up: buried canonical layers go into the tables in one atomic batch, side layers that no longer
 //! lead anywhere are dropped. It must not know when that is due by the clock: `chain` owns the thread.
 
-mod changes;
-
 use crate::{
     Storage, StorageError,
     fault::{self, Point},
@@ -10,11 +8,11 @@ use crate::{
     memory::Memory,
     open::{put_base, put_block},
     segment::Position,
+    statelog::NodePos,
     tables,
 };
 use atoll_kv::Batch;
 use atoll_primitives::SealedHeader;
-pub(crate) use changes::{Flat, put_nodes};
 use std::sync::Arc;
 
 /// No batch moves more blocks: bounds its memory and how long a commit takes.
@@ -89,13 +87,8 @@ impl Storage {
     fn flush_above(&self, depth: u64) -> Result<bool, StorageError> {
         let Some(plan) = self.plan(depth)? else { return Ok(false) };
         let started = std::time::Instant::now();
-        let committed = self.commit(&plan);
-        if committed.is_err() {
-            let base = self.base();
-            self.inner.base.set_target(base);
-        }
-        committed?;
-        self.inner.memory.write().rebase(Arc::clone(&plan.target));
+        let root = self.commit(&plan)?;
+        self.inner.memory.write().rebase(Arc::clone(&plan.target), root);
         metrics::histogram!("atoll_storage_flush_seconds").record(started.elapsed().as_secs_f64());
         tracing::debug!(base = plan.target.number, blocks = plan.buried.len(), dropped = plan.dead.len(), "flushed");
         Ok(true)
@@ -104,7 +97,7 @@ impl Storage {
     fn plan(&self, depth: u64) -> Result<Option<Plan>, StorageError> {
         let mut tail = self.inner.segments.tail();
         // Alone: from here to the end of the flush no reorganisation may reach below the target.
-        let memory = self.inner.memory.write();
+        let mut memory = self.inner.memory.write();
         let base = memory.base.number;
         let end = memory.head.number.saturating_sub(depth).min(base + MAX_BLOCKS);
         if end <= base {
@@ -121,58 +114,73 @@ impl Storage {
         let is_buried = |layer: &Layer| memory.canonical.get(&layer.number()) == Some(&layer.header.hash);
         let dead = memory.layers.values().filter(|layer| !keep.contains(&layer.header.hash));
         let dead = dead.filter(|layer| layer.number() > end || !is_buried(layer)).cloned().collect();
-        self.inner.base.set_target(Arc::clone(&target));
+        memory.target = Arc::clone(&target);
         drop(memory);
         // The tables must not name a record that a power failure could still take away.
         if let Err(err) = tail.sync() {
             drop(tail);
-            self.inner.base.set_target(self.base());
+            self.stay();
             return Err(err);
         }
         fault::point(Point::FlushPlanned);
         Ok(Some(Plan { buried, dead, target, journal }))
     }
 
-    fn commit(&self, plan: &Plan) -> Result<(), StorageError> {
+    /// Root of the target's state in the log.
+    fn commit(&self, plan: &Plan) -> Result<Option<NodePos>, StorageError> {
+        let committed = self.try_commit(plan);
+        if committed.is_err() {
+            self.stay();
+        }
+        committed
+    }
+
+    /// The base moves nowhere now.
+    fn stay(&self) {
+        let mut memory = self.inner.memory.write();
+        memory.target = Arc::clone(&memory.base);
+    }
+
+    fn try_commit(&self, plan: &Plan) -> Result<Option<NodePos>, StorageError> {
         let base = &self.inner.base;
         let mut batch = Batch::new();
-        let mut flat = Flat::new(base);
-        let mut trie = crate::TrieChanges::default();
+        let mut appender = base.log.appender();
+        let mut root = self.inner.memory.read().base_root;
         for layer in &plan.buried {
-            let number = layer.number();
-            put_block(&mut batch, &layer.header, &layer.executed.total_difficulty, layer.position);
+            let (number, executed) = (layer.number(), &layer.executed);
+            put_block(&mut batch, &layer.header, &executed.total_difficulty, layer.position);
             batch.put(tables::CANONICAL, number.to_be_bytes(), layer.header.hash.as_slice());
-            for (index, tx) in (0u32..).zip(&layer.executed.block.block.body.transactions) {
-                let row = tables::transaction_row(number, index);
-                batch.put(tables::TRANSACTIONS, tx.tx_hash().as_slice(), row);
+            root = appender.block(root, &executed.changes, &executed.trie)?;
+            batch.put(tables::STATE_ROOTS, number.to_be_bytes(), tables::state_root_row(root));
+            for (hash, code) in &executed.changes.code {
+                batch.put(tables::CODE, hash.as_slice(), code.as_ref());
             }
-            flat.apply(number, &layer.executed.changes, &mut batch)?;
-            trie.extend(&layer.executed.trie);
         }
         // Uncles are looked up by hash, and a side block that comes again is known.
         for layer in &plan.dead {
             put_block(&mut batch, &layer.header, &layer.executed.total_difficulty, layer.position);
         }
-        let logs = self.index_logs(&plan.buried, &mut batch)?;
-        flat.put(&mut batch);
-        let wiped = put_nodes(&base.kv, &trie, &mut batch)?;
+        let indexes = self.index(&plan.buried, &mut batch)?;
         put_base(&mut batch, &plan.target, plan.journal);
+        let pruning = self.prune(plan.target.number, &mut root, &mut appender, &mut batch)?;
+        fault::point(Point::FlushBeforeState);
+        let end = appender.commit()?;
+        batch.put(tables::META, tables::META_STATE, end.to_be_bytes());
         let oldest = base.oldest_state();
-        if let Some(kept) = self.forget(plan.target.number, &mut batch)? {
-            base.set_oldest_state(kept);
-        }
+        base.set_oldest_state(pruning.oldest.unwrap_or(oldest));
         fault::point(Point::FlushBeforeCommit);
         base.kv.write(batch).inspect_err(|_| {
             base.set_oldest_state(oldest);
-            self.inner.log_index.withdraw();
+            self.withdraw_indexes();
         })?;
         fault::point(Point::FlushAfterCommit);
-        if let Some(logs) = logs {
-            self.inner.log_index.publish(logs);
+        self.publish_indexes(indexes);
+        if let Some(cutoff) = pruning.unused {
+            // It is committed: what is left lying is deleted another time.
+            if let Err(error) = base.log.delete_before(cutoff) {
+                tracing::warn!(error = &error as &dyn std::error::Error, "old files of the state log stay");
+            }
         }
-        let _alone = base.close_gate();
-        flat.publish();
-        changes::publish_nodes(base, trie, wiped);
-        Ok(())
+        Ok(root)
     }
 }

@@ -1,5 +1,5 @@
-//! Storage of the chain: flat state with per-key history, trie nodes by path, the newest blocks as layers in
-//! memory, block bodies and receipts in append-only segments that serve as the journal too.
+//! Storage of the chain: the state of every block in a log of trie nodes, the newest blocks as layers in memory, block
+//! bodies and receipts in append-only segments that serve as the journal too, tables by which all of it is found.
 //!
 //! This room must not know the EVM, the rules of validity or fork choice, sockets or JSON. `chain` is the only
 //! one to write.
@@ -10,19 +10,22 @@ mod error;
 pub mod fault;
 mod filter;
 mod flush;
+mod indexes;
 mod layer;
 mod logs;
 mod memory;
 mod open;
-mod past;
+mod parallel;
 mod prune;
 mod range;
 mod rebuild;
 mod restore;
 mod runs;
 mod segment;
+mod statelog;
 mod storage;
 mod tables;
+mod transactions;
 mod trie;
 mod unwind;
 mod verify;
@@ -37,7 +40,7 @@ pub use atoll_kv::{Engine as DbEngine, KvError};
 pub use error::StorageError;
 pub use layer::ExecutedBlock;
 pub use logs::{BlockLogs, FoundLog, LogQuery, LogScan, SearchedBlock};
-pub use range::{ChangedKeys, Listing, MAX_LISTED_KEYS};
+pub use range::{ChangedKeys, Listing};
 pub use rebuild::{Lost, Rebuild, Rebuilt, Scope};
 pub use storage::{Storage, StorageOptions};
 pub use tables::names as table_names;

@@ -1,7 +1,7 @@
 //! The newest blocks in memory: the layers over the base, which of them are canonical, and the head. It must not
 //! know tables or segments.
 
-use crate::{StorageError, filter::Filter, layer::Layer};
+use crate::{StorageError, filter::Filter, layer::Layer, statelog::NodePos};
 use atoll_primitives::{
     B256, SealedHeader, TxLocation,
     primitives::map::{B256Map, B256Set},
@@ -9,11 +9,18 @@ use atoll_primitives::{
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 
+/// Layers from a block down to the base.
+pub(crate) type Path = Arc<[Arc<Layer>]>;
+
 pub(crate) struct Memory {
     /// Every block that descends from the base, by hash. Bounded by `Storage::append`.
     pub layers: B256Map<Arc<Layer>>,
     /// The newest block the tables hold.
     pub base: Arc<SealedHeader>,
+    /// Root of its state in the log.
+    pub base_root: Option<NodePos>,
+    /// Where a flush under way moves the base; the base itself while there is none.
+    pub target: Arc<SealedHeader>,
     pub head: Arc<SealedHeader>,
     /// Canonical blocks above the base up to the head.
     pub canonical: BTreeMap<u64, B256>,
@@ -21,13 +28,11 @@ pub(crate) struct Memory {
     pub transactions: B256Map<TxLocation>,
     /// Holds at least the keys of all layers.
     pub filter: Arc<Filter>,
-    /// How many unwinds there were: goes into a view's stamp.
-    pub epoch: u64,
     /// About what the layers take in memory.
     pub bytes: usize,
     /// The path asked for last: nearly every reader asks for the head's. Layers never change, so that it is right for
     /// as long as the base stays.
-    asked: Mutex<Option<(B256, Arc<[Arc<Layer>]>)>>,
+    asked: Mutex<Option<(B256, Path)>>,
 }
 
 /// Layers to leave and layers to enter, both ascending by number.
@@ -39,22 +44,23 @@ pub(crate) struct Switch {
 }
 
 impl Memory {
-    pub fn new(base: Arc<SealedHeader>) -> Self {
+    pub fn new(base: Arc<SealedHeader>, base_root: Option<NodePos>) -> Self {
         Self {
             layers: B256Map::default(),
             head: Arc::clone(&base),
+            target: Arc::clone(&base),
             base,
+            base_root,
             canonical: BTreeMap::new(),
             transactions: B256Map::default(),
             filter: Arc::new(Filter::new(0)),
-            epoch: 0,
             bytes: 0,
             asked: Mutex::new(None),
         }
     }
 
     /// The layers from `hash` down to the base; `None` if they do not lead there.
-    pub fn path(&self, hash: &B256) -> Option<Arc<[Arc<Layer>]>> {
+    pub fn path(&self, hash: &B256) -> Option<Path> {
         if let Some((asked, path)) = &*self.asked.lock()
             && asked == hash
         {
@@ -67,7 +73,7 @@ impl Memory {
             at = layer.header.parent_hash;
             path.push(Arc::clone(layer));
         }
-        let path: Arc<[Arc<Layer>]> = path.into();
+        let path: Path = path.into();
         *self.asked.lock() = Some((*hash, Arc::clone(&path)));
         Some(path)
     }
@@ -163,8 +169,8 @@ impl Memory {
         found
     }
 
-    /// Moves the base up to `base`, a canonical layer: only what descends from it stays.
-    pub fn rebase(&mut self, base: Arc<SealedHeader>) {
+    /// Moves the base up to `base`, a canonical layer, whose state has this root: only what descends from it stays.
+    pub fn rebase(&mut self, base: Arc<SealedHeader>, root: Option<NodePos>) {
         let keep = self.descendants(&base);
         for layer in self.layers.values().filter(|layer| layer.number() <= base.number) {
             for tx in &layer.executed.block.block.body.transactions {
@@ -178,7 +184,8 @@ impl Memory {
         self.layers.retain(|hash, _| keep.contains(hash));
         self.bytes = self.layers.values().map(|layer| layer.bytes).sum();
         self.canonical = self.canonical.split_off(&(base.number + 1));
-        self.base = base;
+        self.target = Arc::clone(&base);
+        (self.base, self.base_root) = (base, root);
         *self.asked.get_mut() = None;
     }
 }

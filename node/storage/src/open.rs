@@ -10,6 +10,7 @@ use crate::{
     restore::Journal,
     runs::RunIndex,
     segment::{KIND_BLOCK, KIND_HEAD, Position, Reader, Scanned, Segments, decode_block},
+    statelog::StateLog,
     storage::{Caches, Inner},
     tables::{self, encode_value},
 };
@@ -24,6 +25,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The directory of the state log.
+pub(crate) const STATE: &str = "state";
+
 impl Storage {
     /// Opens a data directory, and starts a chain from the genesis block of `spec` in an empty one.
     ///
@@ -33,27 +37,27 @@ impl Storage {
     pub fn open(dir: &Path, spec: &ChainSpec, options: StorageOptions) -> Result<Self, StorageError> {
         fs::create_dir_all(dir).map_err(|source| StorageError::io(dir, source))?;
         let lock = lock(dir)?;
-        // The engine holds most of what is read at random, so it gets half of the memory.
-        let kv = open_tables(dir, Some(options.engine), options.cache_bytes / 2)?;
+        // The state is what is read most at random, so the engine gets an eighth of the memory.
+        let kv = open_tables(dir, Some(options.engine), options.cache_bytes / 8)?;
         let genesis = Arc::new(spec.genesis_header());
-        let segments = dir.join("segments");
+        let (segments, state) = (dir.join("segments"), dir.join(STATE));
         match kv.get(tables::META, tables::META_SCHEMA)? {
-            None => create(&kv, &segments, options.segment_bytes, spec, &genesis)?,
+            None => create(&kv, &segments, &state, options.segment_bytes, spec, &genesis)?,
             Some(found) => check(&kv, dir, tables::decode_u64(&found)?, &genesis)?,
         }
-        Self::assemble(kv, lock, &segments, genesis.hash, options)
+        Self::assemble(kv, lock, [&segments, &state], genesis.hash, options)
     }
 
     /// The handle over tables that are there: reads the journal.
     pub(crate) fn assemble(
         kv: Kv,
         lock: File,
-        segments: &Path,
+        [segments, state]: [&Path; 2],
         genesis_hash: B256,
         options: StorageOptions,
     ) -> Result<Self, StorageError> {
-        let base = integrity::base(&kv, &Reader::new(segments))?;
-        let persisted = Base::new(kv.clone(), Arc::clone(&base), options.cache_bytes / 2);
+        let persisted = Base::open(kv.clone(), state, options.segment_bytes, options.cache_bytes / 4 * 3)?;
+        let (base, root) = integrity::base(&persisted, &Reader::new(segments))?;
         if let Some(oldest) = kv.get(tables::META, tables::META_PRUNED)? {
             persisted.set_oldest_state(tables::decode_u64(&oldest).map_err(|error| error.in_table(tables::META))?);
         }
@@ -68,17 +72,18 @@ impl Storage {
             layer_bytes: options.layer_bytes,
             prune: options.prune,
             log_index: RunIndex::open(&persisted.kv, tables::LOG_RUNS, tables::LOG_INDEX)?,
+            tx_index: RunIndex::open(&persisted.kv, tables::TX_RUNS, tables::TX_INDEX)?,
             address_index: RunIndex::open(&persisted.kv, tables::ADDRESS_RUNS, tables::ADDRESS_INDEX)?,
             base: Arc::new(persisted),
             segments,
             flushing: Mutex::new(()),
-            memory: RwLock::new(Memory::new(base)),
+            memory: RwLock::new(Memory::new(base, root)),
             journal: Mutex::new(journal),
             caches: Caches::new(options.cache_bytes / 2),
             _lock: lock,
         };
         let storage = Self { inner: Arc::new(inner) };
-        storage.complete_log_index()?;
+        storage.complete_indexes()?;
         Ok(storage)
     }
 }
@@ -131,6 +136,7 @@ fn check(kv: &Kv, dir: &Path, schema: u64, genesis: &SealedHeader) -> Result<(),
 fn create(
     kv: &Kv,
     segments: &Path,
+    state: &Path,
     segment_bytes: u64,
     spec: &ChainSpec,
     genesis: &SealedHeader,
@@ -142,7 +148,8 @@ fn create(
     let mut tail = segments.tail();
     let position = tail.append(KIND_BLOCK, &genesis::record(genesis))?;
     tail.sync()?;
-    Ok(kv.write(genesis::rows(spec, genesis, position, tail.end())?)?)
+    let log = StateLog::open(state, 0, segment_bytes, 0)?;
+    Ok(kv.write(genesis::rows(spec, genesis, &log, position, tail.end())?)?)
 }
 
 /// Segments that hold more than a genesis block belong to tables that are gone: a new chain may not begin over them.

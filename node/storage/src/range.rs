@@ -1,23 +1,17 @@
-//! Listing what a state holds, in the order of hashed keys, and what a block changed: for debugging. It must not know
-//! the trie: any state that can be read can be listed.
-//!
-//! Keys are not stored by their hashes, so a listing looks at every key of the account (or every account), hashes and
-//! sorts. That is bounded: whoever holds more keys cannot be listed.
+//! Listing what a state holds, in the order of hashed keys, and what a block changed: for debugging.
 
-use crate::{StateView, Storage, StorageError, layer::Layer, tables};
-use atoll_kv::Table;
+use crate::{
+    StateView, Storage, StorageError,
+    base::{decode_account, decode_slot},
+    layer::Layer,
+    statelog::{Leaf, Leaves},
+    trie::hashed_path,
+};
 use atoll_primitives::{Account, Address, B256, U256, keccak256};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ops::Bound,
     sync::Arc,
 };
-
-/// Most keys a listing looks at: some 20 MB of memory.
-pub const MAX_LISTED_KEYS: usize = 200_000;
-
-/// Rows read at a time.
-const PAGE: usize = 1024;
 
 /// A part of a listing: entries by hashed key, and the first hashed key after them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,98 +22,102 @@ pub struct Listing<T> {
     pub next: Option<B256>,
 }
 
-fn part<K, T>(
-    keys: BTreeSet<K>,
-    hash: impl Fn(&K) -> B256,
-    start: B256,
+/// Leaves of the persisted state, with what the layers change put over them; `limit` entries of both.
+fn part<T>(
+    mut leaves: Leaves<'_>,
+    mut over: BTreeMap<B256, Option<T>>,
     limit: usize,
-    read: impl Fn(&K) -> Result<Option<T>, StorageError>,
+    entry: impl Fn(&Leaf) -> Result<T, StorageError>,
 ) -> Result<Listing<T>, StorageError> {
-    let mut sorted: Vec<(B256, K)> = keys.into_iter().map(|key| (hash(&key), key)).collect();
-    sorted.retain(|(hash, _)| *hash >= start);
-    sorted.sort_unstable_by_key(|(hash, _)| *hash);
     let mut entries = BTreeMap::new();
-    for (hash, key) in sorted {
-        let Some(value) = read(&key)? else { continue };
+    let mut below = leaves.next()?;
+    loop {
+        let hash = match (below.as_ref().map(|(hash, _)| *hash), over.keys().next().copied()) {
+            (None, None) => return Ok(Listing { entries, next: None }),
+            (Some(hash), None) | (None, Some(hash)) => hash,
+            (Some(below), Some(over)) => below.min(over),
+        };
+        let mut found = None;
+        if let Some((_, node)) = below.as_ref().filter(|(below, _)| *below == hash) {
+            if !over.contains_key(&hash) {
+                found = node.as_leaf().map(&entry).transpose()?;
+            }
+            below = leaves.next()?;
+        }
+        if let Some(changed) = over.remove(&hash) {
+            found = changed;
+        }
+        let Some(found) = found else { continue };
         if entries.len() == limit {
             return Ok(Listing { entries, next: Some(hash) });
         }
-        entries.insert(hash, value);
+        entries.insert(hash, found);
     }
-    Ok(Listing { entries, next: None })
 }
 
-/// The distinct keys of `len` bytes that the rows of a table with this prefix begin with. All rows of a key after the
-/// first (its history) are passed over.
-fn keys_of(view: &StateView, table: Table, prefix: &[u8], len: usize) -> Result<Vec<Vec<u8>>, StorageError> {
-    let mut found: Vec<Vec<u8>> = Vec::new();
-    let mut start = prefix.to_vec();
-    let mut end = prefix.to_vec();
-    end.resize(len + 9, 0xff);
-    loop {
-        let rows = view.base.kv.range(table, Bound::Included(&start), Bound::Included(&end), false, PAGE)?;
-        let Some((last, _)) = rows.last() else { return Ok(found) };
-        // Behind every row of the last key.
-        let mut after = last.get(..len).unwrap_or(last).to_vec();
-        after.resize(len + 9, 0xff);
-        start = after;
-        for (row, _) in &rows {
-            let Some(key) = row.get(..len) else { continue };
-            if found.last().is_none_or(|last| last != key) {
-                found.push(key.to_vec());
-            }
-        }
-        if found.len() > MAX_LISTED_KEYS {
-            return Err(StorageError::TooManyKeys { limit: MAX_LISTED_KEYS });
-        }
-    }
+fn preimage<T>(leaf: &Leaf, read: impl Fn(&[u8]) -> Option<T>) -> Result<T, StorageError> {
+    let damaged = || StorageError::corrupt(format!("a leaf with a key of {} bytes", leaf.preimage.len()));
+    read(&leaf.preimage).ok_or_else(damaged)
+}
+
+fn address_of(leaf: &Leaf) -> Result<Address, StorageError> {
+    preimage(leaf, |bytes| Address::try_from(bytes).ok())
+}
+
+fn slot_of(leaf: &Leaf) -> Result<U256, StorageError> {
+    preimage(leaf, U256::try_from_be_slice)
 }
 
 impl StateView {
     /// The slots of an account whose hashes are `start` or greater, with their values; `limit` of them at most.
     ///
     /// # Errors
-    /// [`StorageError::TooManyKeys`]; as for [`StateView::storage`].
+    /// As for [`StateView::storage`].
     pub fn list_storage(
         &self,
         address: &Address,
         start: B256,
         limit: usize,
     ) -> Result<Listing<(U256, U256)>, StorageError> {
-        let mut slots = BTreeSet::new();
-        for table in [tables::SLOTS, tables::SLOT_HISTORY] {
-            let keys = keys_of(self, table, address.as_slice(), 52)?;
-            slots.extend(keys.iter().filter_map(|key| key.get(20..)).map(U256::from_be_slice));
+        // From the oldest layer to the newest: a wipe takes away what those before it set.
+        let mut over: BTreeMap<B256, Option<(U256, U256)>> = BTreeMap::new();
+        let mut wiped = false;
+        for change in self.layers.iter().rev().filter_map(|layer| layer.executed.changes.storage.get(address)) {
+            if change.wiped {
+                wiped = true;
+                over.clear();
+            }
+            for (slot, value) in &change.slots {
+                let hash = keccak256(slot.to_be_bytes::<32>());
+                over.insert(hash, (!value.is_zero()).then_some((*slot, *value)));
+            }
         }
-        for change in self.layers.iter().filter_map(|layer| layer.executed.changes.storage.get(address)) {
-            slots.extend(change.slots.keys().copied());
-        }
-        let hash = |slot: &U256| keccak256(slot.to_be_bytes::<32>());
-        part(slots, hash, start, limit, |slot| {
-            let value = self.storage(address, slot)?;
-            Ok((!value.is_zero()).then_some((*slot, value)))
-        })
+        let over = over.split_off(&start);
+        let storage = self.base.storage_root(&self.state, &hashed_path(address.as_slice()))?;
+        let leaves = self.base.log.leaves(storage.filter(|_| !wiped), start);
+        let listed = part(leaves, over, limit, |leaf| Ok((slot_of(leaf)?, decode_slot(&leaf.value)?)));
+        self.base.kept(&self.state, listed)
     }
 
     /// The accounts whose hashed addresses are `start` or greater; `limit` of them at most.
     ///
     /// # Errors
-    /// [`StorageError::TooManyKeys`]; as for [`StateView::account`].
+    /// As for [`StateView::account`].
     pub fn list_accounts(&self, start: B256, limit: usize) -> Result<Listing<(Address, Account)>, StorageError> {
-        let mut addresses = BTreeSet::new();
-        for table in [tables::ACCOUNTS, tables::ACCOUNT_HISTORY] {
-            addresses.extend(keys_of(self, table, &[], 20)?.iter().map(|key| Address::from_slice(key)));
+        let mut over: BTreeMap<B256, Option<(Address, Account)>> = BTreeMap::new();
+        for layer in self.layers.iter().rev() {
+            for (address, account) in &layer.executed.changes.accounts {
+                over.insert(keccak256(address), account.map(|account| (*address, account)));
+            }
         }
-        for layer in self.layers.iter() {
-            addresses.extend(layer.executed.changes.accounts.keys().copied());
-        }
-        part(
-            addresses,
-            |address| keccak256(address),
-            start,
-            limit,
-            |address| Ok(self.account(address)?.map(|account| (*address, account))),
-        )
+        let over = over.split_off(&start);
+        let leaves = self.base.log.leaves(self.state.root, start);
+        let listed = part(leaves, over, limit, |leaf| {
+            let account = decode_account(&leaf.value)?;
+            let (nonce, balance, code_hash) = (account.nonce, account.balance, account.code_hash);
+            Ok((address_of(leaf)?, Account { nonce, balance, code_hash }))
+        });
+        self.base.kept(&self.state, listed)
     }
 }
 
@@ -145,24 +143,38 @@ impl ChangedKeys {
 
 impl Storage {
     /// The accounts and slots a canonical block changed, or at least wrote; `None` when that is not known: for the
-    /// genesis block, and for blocks that are not canonical.
+    /// genesis block, for blocks that are not canonical, and for those whose state or parent's state is not kept.
     ///
     /// # Errors
-    /// The tables' failure to read.
+    /// The failure to read tables or states.
     pub fn changed_keys(&self, hash: &B256) -> Result<Option<ChangedKeys>, StorageError> {
         let layer = self.inner.memory.read().layers.get(hash).cloned();
         if let Some(layer) = layer {
             return Ok(Some(ChangedKeys::of_layer(&layer)));
         }
-        let Some(number) = self.number(hash)? else { return Ok(None) };
-        if self.canonical_hash(number)? != Some(*hash) {
+        let Some(number) = self.number(hash)?.filter(|number| *number > 0) else { return Ok(None) };
+        let base = &self.inner.base;
+        if self.canonical_hash(number)? != Some(*hash) || number <= base.oldest_state() {
             return Ok(None);
         }
-        let row = self.inner.base.kv.get(tables::CHANGE_SETS, &number.to_be_bytes())?;
-        let set = row.map(|row| tables::ChangeSet::decode(&row)).transpose()?;
-        Ok(set.map(|set| ChangedKeys {
-            accounts: set.accounts.into_iter().collect(),
-            slots: set.slots.into_iter().collect(),
-        }))
+        let (before, after) = (base.state_root(number - 1)?, base.state_root(number)?);
+        let (mut keys, mut tries) = (ChangedKeys::default(), Vec::new());
+        let accounts = base.log.diff(before.root, after.root, &mut |old, new| {
+            let Some(leaf) = new.or(old) else { return Ok(()) };
+            let address = address_of(leaf)?;
+            keys.accounts.insert(address);
+            tries.push((address, old.and_then(|old| old.storage), new.and_then(|new| new.storage)));
+            Ok(())
+        });
+        base.kept(&before, accounts)?;
+        for (address, old, new) in tries {
+            let slots = base.log.diff(old, new, &mut |old, new| {
+                let slot = new.or(old).map(slot_of).transpose()?;
+                keys.slots.extend(slot.map(|slot| (address, slot)));
+                Ok(())
+            });
+            base.kept(&before, slots)?;
+        }
+        Ok(Some(keys))
     }
 }

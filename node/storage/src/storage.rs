@@ -2,7 +2,7 @@
 
 use crate::{
     DbEngine, StateView, StorageError,
-    base::{Base, Stamp},
+    base::{Base, StateRoot},
     filter::Filter,
     layer::Layer,
     logs::{BlockLogs, ByLogs},
@@ -13,9 +13,7 @@ use crate::{
     tables,
 };
 use alloy_rlp::Decodable;
-use atoll_primitives::{
-    B256, Block, Header, HeaderReader, Receipt, RecoveredBlock, SealedHeader, TxHash, TxLocation, U256,
-};
+use atoll_primitives::{B256, Block, Header, HeaderReader, Receipt, RecoveredBlock, SealedHeader, U256};
 use parking_lot::{Mutex, RwLock};
 use quick_cache::{Weighter, sync::Cache};
 use std::{fs::File, sync::Arc};
@@ -68,9 +66,11 @@ pub(crate) struct Inner {
     pub segments: Segments,
     /// Where logs are found. Changed by whoever moves the base.
     pub log_index: RunIndex,
+    /// Where transactions are found by hash. The same.
+    pub tx_index: RunIndex,
     /// Where transactions are found by address, if anybody asked for that.
     pub address_index: RunIndex,
-    // Locks are taken in this order: `flushing`, the segments' tail, the base's gate, `memory`.
+    // Locks are taken in this order: `flushing`, the segments' tail, `memory`.
     /// Held by whoever moves the base.
     pub flushing: Mutex<()>,
     pub memory: RwLock<Memory>,
@@ -266,23 +266,6 @@ impl Storage {
         }
     }
 
-    /// Where a transaction stands on the canonical chain.
-    ///
-    /// # Errors
-    /// The tables' failure to read.
-    pub fn transaction_location(&self, hash: &TxHash) -> Result<Option<TxLocation>, StorageError> {
-        if let Some(location) = self.inner.memory.read().transactions.get(hash) {
-            return Ok(Some(*location));
-        }
-        let Some(row) = self.inner.base.kv.get(tables::TRANSACTIONS, hash.as_slice())? else { return Ok(None) };
-        let damaged = || StorageError::corrupt("a transaction location that is not 12 bytes long");
-        let (number, index) = row.split_first_chunk::<8>().ok_or_else(damaged)?;
-        let (block_number, index) = (u64::from_be_bytes(*number), index.try_into().map_err(|_| damaged())?);
-        // Without a canonical block the chain was unwound since the row was read.
-        let location = |block_hash| TxLocation { block_hash, block_number, index: u32::from_be_bytes(index) };
-        Ok(self.canonical_hash(block_number)?.map(location))
-    }
-
     /// The state after the newest canonical block.
     pub fn head_state(&self) -> StateView {
         let memory = self.inner.memory.read();
@@ -302,16 +285,21 @@ impl Storage {
                 return Ok(Some(self.view(&memory, layers)));
             }
         }
-        // Before the tables are asked: an unwind in between is then noticed.
-        let epoch = self.inner.base.epoch();
         let Some(header) = self.sealed_header(hash)? else { return Ok(None) };
         if self.canonical_hash(header.number)? != Some(*hash) {
             return Ok(None);
         }
         self.inner.base.check_kept(header.number)?;
-        let stamp = Stamp { anchor: header.number, epoch };
+        let state = match self.inner.base.state_root(header.number) {
+            Ok(state) => state,
+            Err(error) => {
+                // Pruned or unwound in between.
+                self.inner.base.check_kept(header.number)?;
+                return if self.canonical_hash(header.number)? == Some(*hash) { Err(error) } else { Ok(None) };
+            }
+        };
         let (base, filter) = (Arc::clone(&self.inner.base), Arc::new(Filter::empty()));
-        Ok(Some(StateView { base, layers: Arc::new([]), filter, header, stamp }))
+        Ok(Some(StateView { base, layers: Arc::new([]), filter, header, state }))
     }
 
     fn view(&self, memory: &Memory, layers: Arc<[Arc<Layer>]>) -> StateView {
@@ -321,7 +309,7 @@ impl Storage {
             layers,
             filter: Arc::clone(&memory.filter),
             header,
-            stamp: Stamp { anchor: memory.base.number, epoch: memory.epoch },
+            state: StateRoot { number: memory.base.number, root: memory.base_root },
         }
     }
 }

@@ -1,30 +1,17 @@
 //! The tables: their names, keys and values as bytes. It must not know layers, tries or segments.
 
-use crate::StorageError;
-use alloy_rlp::{Decodable, Encodable};
-use alloy_trie::Nibbles;
+use crate::{StorageError, statelog::NodePos};
 use atoll_kv::Table;
-use atoll_primitives::{Account, Address, B256, U256};
+use atoll_primitives::{B256, U256};
 
 /// Layout version; counts up when keys or values change their form.
-pub(crate) const SCHEMA: u64 = 3;
+pub(crate) const SCHEMA: u64 = 4;
 
-/// Address → account, as of the base.
-pub(crate) const ACCOUNTS: Table = Table("accounts");
-/// Address ‖ slot → value, as of the base; zero is absent.
-pub(crate) const SLOTS: Table = Table("slots");
 /// Code hash → code; never deleted.
 pub(crate) const CODE: Table = Table("code");
-/// Address ‖ the last of some blocks → for each of them that changed the account, what it was before ([`History`]).
-pub(crate) const ACCOUNT_HISTORY: Table = Table("account_history");
-/// Address ‖ slot ‖ the last of some blocks → for each of them that changed the slot, what it was before.
-pub(crate) const SLOT_HISTORY: Table = Table("slot_history");
-/// Block → the keys it changed.
-pub(crate) const CHANGE_SETS: Table = Table("change_sets");
-/// Path → RLP of the account trie's node, as of the base.
-pub(crate) const ACCOUNT_TRIE: Table = Table("account_trie");
-/// Hash of the address ‖ path → RLP of the storage trie's node, as of the base.
-pub(crate) const STORAGE_TRIE: Table = Table("storage_trie");
+/// Number of a canonical block → where in the state log the root of its state stands (8 bytes); zero for a state without
+/// accounts. A block's nodes stand behind the root of the block before.
+pub(crate) const STATE_ROOTS: Table = Table("state_roots");
 /// Block hash → RLP of the header.
 pub(crate) const HEADERS: Table = Table("headers");
 /// Block hash → number.
@@ -35,8 +22,10 @@ pub(crate) const CANONICAL: Table = Table("canonical");
 pub(crate) const TOTAL_DIFFICULTY: Table = Table("total_difficulty");
 /// Block hash → where the block's record stands in the segments.
 pub(crate) const LOCATIONS: Table = Table("locations");
-/// Transaction hash → number of its canonical block ‖ index.
-pub(crate) const TRANSACTIONS: Table = Table("transactions");
+/// Run ‖ beginning of a transaction's hash ‖ place → canonical transactions; see `runs`.
+pub(crate) const TX_INDEX: Table = Table("tx_index");
+/// Run → what it covers.
+pub(crate) const TX_RUNS: Table = Table("tx_runs");
 /// Run ‖ hash of an address or topic ‖ block → canonical blocks with such logs; see `runs`.
 pub(crate) const LOG_INDEX: Table = Table("log_index");
 /// Run → what it covers.
@@ -49,21 +38,16 @@ pub(crate) const ADDRESS_RUNS: Table = Table("address_runs");
 pub(crate) const META: Table = Table("meta");
 
 /// All of them.
-pub(crate) const ALL: [Table; 19] = [
-    ACCOUNTS,
-    SLOTS,
+pub(crate) const ALL: [Table; 14] = [
     CODE,
-    ACCOUNT_HISTORY,
-    SLOT_HISTORY,
-    CHANGE_SETS,
-    ACCOUNT_TRIE,
-    STORAGE_TRIE,
+    STATE_ROOTS,
     HEADERS,
     NUMBERS,
     CANONICAL,
     TOTAL_DIFFICULTY,
     LOCATIONS,
-    TRANSACTIONS,
+    TX_INDEX,
+    TX_RUNS,
     LOG_INDEX,
     LOG_RUNS,
     ADDRESS_INDEX,
@@ -90,8 +74,8 @@ pub(crate) enum Origin {
 /// What a table can be made again from; a table not named here is written by the flush of executed blocks.
 pub(crate) fn origin(table: Table) -> Origin {
     match table {
-        HEADERS | NUMBERS | CANONICAL | TOTAL_DIFFICULTY | LOCATIONS | TRANSACTIONS => Origin::Segments,
-        LOG_INDEX | LOG_RUNS => Origin::Segments,
+        HEADERS | NUMBERS | CANONICAL | TOTAL_DIFFICULTY | LOCATIONS => Origin::Segments,
+        TX_INDEX | TX_RUNS | LOG_INDEX | LOG_RUNS => Origin::Segments,
         ADDRESS_INDEX | ADDRESS_RUNS => Origin::Replay,
         _ => Origin::Execution,
     }
@@ -107,75 +91,20 @@ pub(crate) const META_BASE: &[u8] = b"base";
 pub(crate) const META_JOURNAL: &[u8] = b"journal";
 /// In [`META`]: number of the oldest block whose state is kept; absent while all are.
 pub(crate) const META_PRUNED: &[u8] = b"pruned";
+/// In [`META`]: where the state log ends.
+pub(crate) const META_STATE: &[u8] = b"state";
+/// In [`META`]: how far the state's nodes are moved out of old files.
+pub(crate) const META_SWEEP: &[u8] = b"sweep";
 /// In [`META`]: hash of the head that an unwind left, until the chain that follows it is persisted.
 pub(crate) const META_LEFT_HEAD: &[u8] = b"left_head";
 
-/// Value in [`TRANSACTIONS`].
-pub(crate) fn transaction_row(number: u64, index: u32) -> [u8; 12] {
-    let mut row = [0; 12];
-    row[..8].copy_from_slice(&number.to_be_bytes());
-    row[8..].copy_from_slice(&index.to_be_bytes());
-    row
+/// Value in [`STATE_ROOTS`].
+pub(crate) fn state_root_row(root: Option<NodePos>) -> [u8; 8] {
+    root.map_or(0, |root| root.0).to_be_bytes()
 }
 
-pub(crate) fn slot_key(address: &Address, slot: &U256) -> [u8; 52] {
-    let mut key = [0; 52];
-    key[..20].copy_from_slice(address.as_slice());
-    key[20..].copy_from_slice(&slot.to_be_bytes::<32>());
-    key
-}
-
-pub(crate) fn account_history_key(address: &Address, block: u64) -> [u8; 28] {
-    let mut key = [0; 28];
-    key[..20].copy_from_slice(address.as_slice());
-    key[20..].copy_from_slice(&block.to_be_bytes());
-    key
-}
-
-pub(crate) fn slot_history_key(address: &Address, slot: &U256, block: u64) -> [u8; 60] {
-    let mut key = [0; 60];
-    key[..52].copy_from_slice(&slot_key(address, slot));
-    key[52..].copy_from_slice(&block.to_be_bytes());
-    key
-}
-
-/// A path as a key: a byte for each nibble, so that keys sort as paths do.
-pub(crate) fn path_key(path: &Nibbles) -> Vec<u8> {
-    path.to_vec()
-}
-
-pub(crate) fn storage_node_key(account: &B256, path: &Nibbles) -> Vec<u8> {
-    let mut key = Vec::with_capacity(32 + path.len());
-    key.extend_from_slice(account.as_slice());
-    key.extend(path.iter());
-    key
-}
-
-/// RLP of nonce, balance, code hash; empty for no account.
-pub(crate) fn encode_account(account: Option<&Account>) -> Vec<u8> {
-    let Some(account) = account else { return Vec::new() };
-    let mut payload = Vec::with_capacity(80);
-    account.nonce.encode(&mut payload);
-    account.balance.encode(&mut payload);
-    if account.has_code() {
-        account.code_hash.encode(&mut payload);
-    }
-    payload
-}
-
-pub(crate) fn decode_account(bytes: &[u8]) -> Result<Option<Account>, StorageError> {
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    let decode = |mut bytes: &[u8]| {
-        let mut account = Account { nonce: u64::decode(&mut bytes)?, ..Account::default() };
-        account.balance = U256::decode(&mut bytes)?;
-        if !bytes.is_empty() {
-            account.code_hash = B256::decode(&mut bytes)?;
-        }
-        Ok(account)
-    };
-    decode(bytes).map(Some).map_err(|err: alloy_rlp::Error| StorageError::corrupt(format!("account: {err}")))
+pub(crate) fn decode_state_root(row: &[u8]) -> Result<Option<NodePos>, StorageError> {
+    Ok(Some(decode_u64(row)?).filter(|root| *root != 0).map(NodePos))
 }
 
 /// Big-endian without leading zeros; empty for zero.
@@ -194,96 +123,4 @@ pub(crate) fn decode_hash(bytes: &[u8]) -> Result<B256, StorageError> {
 pub(crate) fn decode_u64(bytes: &[u8]) -> Result<u64, StorageError> {
     let bytes = bytes.try_into().map_err(|_| StorageError::corrupt("a number that is not 8 bytes long"))?;
     Ok(u64::from_be_bytes(bytes))
-}
-
-/// Values of one key before each of some blocks, ascending: one row for all the blocks of a flush, because a row costs
-/// far more than an entry. Its key names the last of them, so that the first row from a block on has the entry wanted.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct History(Vec<(u64, Vec<u8>)>);
-
-impl History {
-    /// Adds the value before `block`, which lies above those there.
-    pub fn push(&mut self, block: u64, before: Vec<u8>) {
-        self.0.push((block, before));
-    }
-
-    /// The last of its blocks.
-    pub fn last(&self) -> Option<u64> {
-        self.0.last().map(|(block, _)| *block)
-    }
-
-    /// Its blocks.
-    pub fn blocks(&self) -> impl Iterator<Item = u64> {
-        self.0.iter().map(|(block, _)| *block)
-    }
-
-    /// The value before the first of its blocks from `block` on.
-    pub fn at(&self, block: u64) -> Option<&[u8]> {
-        let entry = self.0.iter().find(|(number, _)| *number >= block);
-        entry.map(|(_, before)| before.as_slice())
-    }
-
-    /// Forgets the blocks above `block`.
-    pub fn truncate(&mut self, block: u64) {
-        self.0.retain(|(number, _)| *number <= block);
-    }
-
-    /// RLP of block and value in turn.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.0.iter().map(|(_, before)| before.len() + 8).sum());
-        for (block, before) in &self.0 {
-            block.encode(&mut bytes);
-            before.as_slice().encode(&mut bytes);
-        }
-        bytes
-    }
-
-    pub fn decode(mut bytes: &[u8]) -> Result<Self, StorageError> {
-        let damaged = |err: alloy_rlp::Error| StorageError::corrupt(format!("history: {err}"));
-        let mut entries = Vec::new();
-        while !bytes.is_empty() {
-            let block = u64::decode(&mut bytes).map_err(damaged)?;
-            let before = alloy_rlp::Header::decode_bytes(&mut bytes, false).map_err(damaged)?;
-            entries.push((block, before.to_vec()));
-        }
-        Ok(Self(entries))
-    }
-}
-
-/// The keys one block changed: what a deep reorganisation has to put back.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct ChangeSet {
-    pub accounts: Vec<Address>,
-    pub slots: Vec<(Address, U256)>,
-}
-
-impl ChangeSet {
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(8 + self.accounts.len() * 20 + self.slots.len() * 52);
-        bytes.extend_from_slice(&(self.accounts.len() as u64).to_be_bytes());
-        for address in &self.accounts {
-            bytes.extend_from_slice(address.as_slice());
-        }
-        for (address, slot) in &self.slots {
-            bytes.extend_from_slice(&slot_key(address, slot));
-        }
-        bytes
-    }
-
-    pub fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
-        let damaged = || StorageError::corrupt("a change set of the wrong length");
-        let (count, rest) = bytes.split_at_checked(8).ok_or_else(damaged)?;
-        let count = usize::try_from(decode_u64(count)?).ok().and_then(|count| count.checked_mul(20));
-        let (accounts, slots) = count.and_then(|len| rest.split_at_checked(len)).ok_or_else(damaged)?;
-        if slots.len() % 52 != 0 {
-            return Err(damaged());
-        }
-        Ok(Self {
-            accounts: accounts.chunks_exact(20).map(Address::from_slice).collect(),
-            slots: slots
-                .chunks_exact(52)
-                .map(|key| (Address::from_slice(&key[..20]), U256::from_be_slice(&key[20..])))
-                .collect(),
-        })
-    }
 }

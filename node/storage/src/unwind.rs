@@ -1,19 +1,18 @@
-//! Moving the base down, for a reorganisation deeper than what is in memory: change sets and history put the flat
-//! state back, and the tries follow. It must not know why.
+//! Moving the base down, for a reorganisation deeper than what is in memory: the state of the block it goes to is in the log
+//! still. It must not know why.
 
 use crate::{
-    Storage, StorageError, TxPlace,
+    Storage, StorageError,
     fault::{self, Point},
-    flush::{Flat, put_nodes},
     layer::Layer,
     memory::Memory,
     open::{put_base, put_block},
-    runs::Staged,
-    tables::{self, ChangeSet, History, decode_account, decode_value},
+    tables,
 };
-use atoll_kv::{Batch, Table};
-use atoll_primitives::{B256, SealedHeader, StateChanges};
-use std::{collections::BTreeSet, ops::Bound, sync::Arc};
+use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
+use atoll_kv::Batch;
+use atoll_primitives::{B256, SealedHeader, keccak256};
+use std::sync::Arc;
 
 impl Storage {
     /// Makes the canonical block `to` the head again, however deep it lies, and undoes everything above it.
@@ -66,26 +65,19 @@ impl Storage {
 
     fn unwind_base(&self, base: &SealedHeader, target: Arc<SealedHeader>) -> Result<(), StorageError> {
         let mut batch = Batch::new();
-        let changes = self.undo(base, target.number, &mut batch)?;
-        let view = self.state_at(&base.hash)?.ok_or(StorageError::UnknownBlock { hash: base.hash })?;
-        let (computed, trie) = view.state_root(&changes)?;
+        let state = self.inner.base.state_root(target.number)?;
+        let root = self.inner.base.account_node(&state, &Nibbles::new())?;
+        let computed = root.map_or(EMPTY_ROOT_HASH, |root| keccak256(root.rlp()));
         if computed != target.state_root {
             let (number, expected) = (target.number, target.state_root);
             return Err(StorageError::UnwindMismatch { number, computed, expected });
         }
-        let mut flat = Flat::new(&self.inner.base);
-        for (address, account) in changes.accounts {
-            flat.set_account(address, account);
+        for number in target.number + 1..=base.number {
+            batch.delete(tables::STATE_ROOTS, number.to_be_bytes());
+            batch.delete(tables::CANONICAL, number.to_be_bytes());
         }
-        for (address, storage) in changes.storage {
-            storage.slots.into_iter().for_each(|(slot, value)| flat.set_slot(address, slot, value));
-        }
-        flat.put(&mut batch);
-        put_nodes(&self.inner.base.kv, &trie, &mut batch)?;
-
         let mut tail = self.inner.segments.tail();
         tail.sync()?;
-        let mut gate = self.inner.base.close_gate();
         let mut memory = self.inner.memory.write();
         // What is still in memory would be forgotten: its rows let it be found by hash.
         for layer in memory.layers.values() {
@@ -101,84 +93,9 @@ impl Storage {
         fault::point(Point::UnwindBeforeCommit);
         self.inner.base.kv.write(batch).inspect_err(|_| self.withdraw_indexes())?;
         fault::point(Point::UnwindAfterCommit);
-        let [logs, addresses] = indexes;
-        self.inner.log_index.publish(logs);
-        self.inner.address_index.publish(addresses);
-        self.inner.base.clear_caches();
-        self.inner.base.set_target(Arc::clone(&target));
-        gate.push(target.number);
-        let epoch = gate.epoch;
+        self.publish_indexes(indexes);
         tracing::warn!(from = memory.head.number, to = target.number, "unwound persisted blocks");
-        *memory = Memory::new(target);
-        memory.epoch = epoch;
+        *memory = Memory::new(target, state.root);
         Ok(())
-    }
-
-    /// Takes what lies above a block out of both indexes.
-    fn cut_indexes(&self, number: u64, batch: &mut Batch) -> Result<[Staged; 2], StorageError> {
-        let kv = &self.inner.base.kv;
-        let logs = self.inner.log_index.truncate(kv, Some(number), batch)?;
-        let last = TxPlace::last_of(number).encode();
-        Ok([logs, self.inner.address_index.truncate(kv, Some(last), batch)?])
-    }
-
-    fn withdraw_indexes(&self) {
-        self.inner.log_index.withdraw();
-        self.inner.address_index.withdraw();
-    }
-
-    /// What puts the state from the base back to block `to`; the rows of the blocks between go into `batch`.
-    fn undo(&self, base: &SealedHeader, to: u64, batch: &mut Batch) -> Result<StateChanges, StorageError> {
-        let kv = &self.inner.base.kv;
-        let mut changes = StateChanges::default();
-        let (mut accounts, mut slots) = (BTreeSet::new(), BTreeSet::new());
-        for number in to + 1..=base.number {
-            let missing = |what: &str| StorageError::corrupt(format!("block {number} has no {what}"));
-            let set = kv.get(tables::CHANGE_SETS, &number.to_be_bytes())?.ok_or_else(|| missing("change set"))?;
-            let set = ChangeSet::decode(&set)?;
-            accounts.extend(set.accounts);
-            slots.extend(set.slots);
-            batch.delete(tables::CHANGE_SETS, number.to_be_bytes());
-            batch.delete(tables::CANONICAL, number.to_be_bytes());
-            let hash = self.canonical_hash(number)?.ok_or_else(|| missing("canonical hash"))?;
-            let block = self.block(&hash)?.ok_or_else(|| missing("record"))?;
-            for tx in &block.block.body.transactions {
-                batch.delete(tables::TRANSACTIONS, tx.tx_hash().as_slice());
-            }
-        }
-        for address in accounts {
-            let key = |block| tables::account_history_key(&address, block).to_vec();
-            let before = self.cut_history(tables::ACCOUNT_HISTORY, key, to, batch)?;
-            changes.accounts.insert(address, decode_account(&before)?);
-        }
-        for (address, slot) in slots {
-            let key = |block| tables::slot_history_key(&address, &slot, block).to_vec();
-            let before = self.cut_history(tables::SLOT_HISTORY, key, to, batch)?;
-            changes.storage.entry(address).or_default().slots.insert(slot, decode_value(&before)?);
-        }
-        Ok(changes)
-    }
-
-    /// Takes the blocks above `to` out of a key's history; returns the key's value after block `to`.
-    fn cut_history(
-        &self,
-        table: Table,
-        key: impl Fn(u64) -> Vec<u8>,
-        to: u64,
-        batch: &mut Batch,
-    ) -> Result<Vec<u8>, StorageError> {
-        let (start, end) = (key(to + 1), key(u64::MAX));
-        let bounds = (Bound::Included(start.as_slice()), Bound::Included(end.as_slice()));
-        let rows = self.inner.base.kv.range(table, bounds.0, bounds.1, false, usize::MAX)?;
-        let missing = || StorageError::corrupt(format!("a key changed above block {to} has no history in {}", table.0));
-        let (_, first) = rows.first().ok_or_else(missing)?;
-        let mut history = History::decode(first)?;
-        let before = history.at(to + 1).ok_or_else(missing)?.to_vec();
-        rows.into_iter().for_each(|(key, _)| batch.delete(table, key));
-        history.truncate(to);
-        if let Some(last) = history.last() {
-            batch.put(table, key(last), history.encode());
-        }
-        Ok(before)
     }
 }

@@ -2,19 +2,23 @@
 
 use crate::{
     AccountProof, StorageError, TrieChanges,
-    base::{Base, Stamp},
+    base::{Base, StateRoot},
     filter::Filter,
     layer::{Key, Layer},
-    trie::{self, NodeSource, Parent, WarmTries},
+    parallel,
+    trie::{self, Found, NodeSource, Parent, WarmTries},
 };
 use alloy_trie::Nibbles;
-use atoll_primitives::{Account, Address, B256, Bytes, SealedHeader, StateChanges, U256, primitives::KECCAK256_EMPTY};
+use atoll_primitives::{
+    Account, Address, B256, Bytes, SealedHeader, StateChanges, U256,
+    primitives::{KECCAK256_EMPTY, map::AddressMap},
+};
 use std::sync::Arc;
 
 /// The state after one block.
 ///
-/// It stays what it is while blocks are added, the head moves and layers are persisted: it holds its own layers,
-/// and what was persisted since it undoes through the history.
+/// It stays what it is while blocks are added, the head moves and layers are persisted: it holds its own layers, and
+/// the state under them never changes.
 #[derive(Clone)]
 pub struct StateView {
     pub(crate) base: Arc<Base>,
@@ -22,7 +26,8 @@ pub struct StateView {
     pub(crate) layers: Arc<[Arc<Layer>]>,
     pub(crate) filter: Arc<Filter>,
     pub(crate) header: Arc<SealedHeader>,
-    pub(crate) stamp: Stamp,
+    /// The persisted state under the layers.
+    pub(crate) state: StateRoot,
 }
 
 impl StateView {
@@ -44,14 +49,29 @@ impl StateView {
     /// An account; `None` if there is none.
     ///
     /// # Errors
-    /// [`StorageError::Unwound`] once a deep reorganisation undid the block; the tables' failure to read.
+    /// [`StorageError::Pruned`] once the state is no longer kept; the failure to read it.
     pub fn account(&self, address: &Address) -> Result<Option<Account>, StorageError> {
         if self.filter.may_contain(&Key::Account(address))
             && let Some(account) = self.newest(|layer| layer.executed.changes.account(address))
         {
             return Ok(account);
         }
-        self.base.account(&self.stamp, address, |target| !self.stands_on(target))
+        self.base.account(&self.state, address)
+    }
+
+    /// Many accounts at once, on all cores: what is not in memory comes from the disk in half the time then.
+    ///
+    /// # Errors
+    /// As for [`StateView::account`].
+    pub fn accounts(&self, addresses: &[Address]) -> Result<AddressMap<Option<Account>>, StorageError> {
+        let read = |part: &[Address]| -> Result<Vec<(Address, Option<Account>)>, StorageError> {
+            part.iter().map(|address| Ok((*address, self.account(address)?))).collect()
+        };
+        let found = parallel::over(addresses, read);
+        found.into_iter().try_fold(AddressMap::default(), |mut all, part| {
+            all.extend(part?);
+            Ok(all)
+        })
     }
 
     /// The value of a slot; zero if it was never set.
@@ -64,7 +84,7 @@ impl StateView {
         if perhaps && let Some(value) = self.newest(|layer| layer.executed.changes.slot(address, slot)) {
             return Ok(value);
         }
-        self.base.slot(&self.stamp, address, slot, |target| !self.stands_on(target))
+        self.base.slot(&self.state, address, slot)
     }
 
     /// Code by its hash.
@@ -86,10 +106,8 @@ impl StateView {
     /// The state root after `changes` on top of this state, and the trie nodes that change with it.
     ///
     /// # Errors
-    /// [`StorageError::TrieUnavailable`] for states older than the persisted one, and for side chains that
-    /// persisted blocks have passed by.
+    /// As for [`StateView::account`].
     pub fn state_root(&self, changes: &StateChanges) -> Result<(B256, TrieChanges), StorageError> {
-        self.check_trie()?;
         trie::state_root(self, self.header.state_root, changes, Parent::Stays)
     }
 
@@ -99,7 +117,6 @@ impl StateView {
     /// # Errors
     /// As for [`StateView::state_root`].
     pub fn advance(&self, changes: &StateChanges) -> Result<(B256, TrieChanges), StorageError> {
-        self.check_trie()?;
         trie::state_root(self, self.header.state_root, changes, Parent::Passes)
     }
 
@@ -108,59 +125,36 @@ impl StateView {
     /// # Errors
     /// As for [`StateView::state_root`].
     pub fn proof(&self, address: &Address, slots: &[U256]) -> Result<AccountProof, StorageError> {
-        self.check_trie()?;
         trie::prove(self, self.header.state_root, address, slots)
     }
 
     fn newest<T>(&self, find: impl Fn(&Layer) -> Option<T>) -> Option<T> {
         self.layers.iter().find_map(|layer| find(layer))
     }
-
-    /// Whether `target`, which lies above the view's base, is one of the view's own blocks: whatever a flush up to
-    /// it changed, the view's layers hold.
-    fn stands_on(&self, target: &SealedHeader) -> bool {
-        let depth = self.header.number.checked_sub(target.number).and_then(|depth| usize::try_from(depth).ok());
-        depth.and_then(|depth| self.layers.get(depth)).is_some_and(|layer| layer.header.hash == target.hash)
-    }
-
-    /// Trie nodes have no history: they are the view's own only while no flush passed it by. To be asked after a
-    /// node was read.
-    fn check_trie(&self) -> Result<(), StorageError> {
-        match self.base.target_above(self.stamp.anchor) {
-            Some(target) if !self.stands_on(&target) => {
-                Err(StorageError::TrieUnavailable { number: self.header.number, base: target.number })
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 impl NodeSource for StateView {
-    fn account_node(&self, path: &Nibbles) -> Result<Option<Bytes>, StorageError> {
+    fn account_node(&self, path: &Nibbles) -> Result<Option<Found>, StorageError> {
         if self.filter.may_contain(&Key::AccountNode(path))
             && let Some(node) = self.newest(|layer| layer.executed.trie.account_nodes.get(path).cloned())
         {
-            return Ok(node);
+            return Ok(node.map(Found::Rlp));
         }
-        let node = self.base.account_node(&self.stamp, path)?;
-        self.check_trie()?;
-        Ok(node)
+        self.base.account_node(&self.state, path)
     }
 
     fn warm(&self) -> Option<&WarmTries> {
         Some(&self.base.warm)
     }
 
-    fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Bytes>, StorageError> {
+    fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Found>, StorageError> {
         let perhaps = self.filter.may_contain(&Key::StorageNode(account, path))
             || self.filter.may_contain(&Key::NodeWipe(account));
         let find = |layer: &Layer| layer.executed.trie.storage.get(account).and_then(|trie| trie.node(path));
         if perhaps && let Some(node) = self.newest(find) {
-            return Ok(node);
+            return Ok(node.map(Found::Rlp));
         }
-        let node = self.base.storage_node(&self.stamp, account, path)?;
-        self.check_trie()?;
-        Ok(node)
+        self.base.storage_node(&self.state, account, path)
     }
 }
 

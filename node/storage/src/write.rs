@@ -58,8 +58,8 @@ impl Storage {
         let connected = memory.layers.contains_key(&parent) || memory.base.hash == parent;
         // A flush under way drops what does not descend from its target when it is through, and has noted already
         // which blocks those are.
-        let target = self.inner.base.target_above(memory.base.number);
-        if !connected || target.is_some_and(|target| !memory.descends(parent, &target)) {
+        let moving = memory.target.number > memory.base.number;
+        if !connected || (moving && !memory.descends(parent, &memory.target)) {
             return Err(StorageError::UnknownParent { hash: *hash, parent });
         }
         let limit = self.inner.flush_depth.saturating_add(SPARE_LAYERS);
@@ -78,7 +78,7 @@ impl Storage {
         let mut tail = self.inner.segments.tail();
         let mut memory = self.inner.memory.write();
         let switch = memory.switch(hash)?;
-        let base = self.inner.base.target_number();
+        let base = memory.target.number;
         if switch.fork < base {
             return Err(StorageError::BelowBase { hash: *hash, base });
         }

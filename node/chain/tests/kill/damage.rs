@@ -236,7 +236,8 @@ fn only_what_is_damaged_is_made_again() {
     let of = |tables: &[&'static str]| Scope::of(tables.iter().copied()).unwrap();
     assert_eq!(of(&["log_index", "log_runs", "headers"]), Scope::Indexes);
     assert_eq!(of(&["address_runs", "log_index"]), Scope::Addresses);
-    assert_eq!(of(&["accounts", "address_index"]), Scope::Everything);
+    assert_eq!(of(&["state_roots", "address_index"]), Scope::Everything);
+    assert_eq!(of(&["log_index", "state"]), Scope::Everything);
 }
 
 #[test]
@@ -249,10 +250,11 @@ fn opening_names_the_damaged_table() {
         ("meta", b"journal".to_vec()),
         ("meta", b"genesis".to_vec()),
         ("headers", head.clone()),
-        ("canonical", number),
+        ("canonical", number.clone()),
         ("total_difficulty", head.clone()),
         ("locations", head),
-        ("account_trie", vec![]),
+        ("state_roots", number),
+        ("meta", b"state".to_vec()),
     ];
     for (table, key) in cases {
         let table = Table(table);
@@ -295,6 +297,40 @@ fn tables_that_are_gone_are_not_taken_for_a_new_chain() {
     }
     assert_eq!(rebuilt(sample.home.path(), Scope::Everything).hash, sample.head);
     sample.assert_whole(sample.home.path());
+}
+
+#[test]
+fn a_damaged_state_log_is_named_and_made_again() {
+    let sample = Sample::new(DbEngine::Redb);
+    // The newest: opening looks at no other.
+    let files = fs::read_dir(sample.home.path().join("state")).unwrap();
+    let name = files.map(|file| file.unwrap().file_name()).max().unwrap();
+    let file = |dir: &Path| dir.join("state").join(&name);
+    let whole = fs::read(file(sample.home.path())).unwrap();
+    // A flipped bit, a file cut short, cut to nothing, and missing.
+    for case in 0..4 {
+        let copy = sample.copy();
+        let path = file(copy.path());
+        match case {
+            0 => {
+                let mut bytes = whole.clone();
+                bytes[whole.len() / 2] ^= 0x10;
+                fs::write(&path, bytes).unwrap();
+            }
+            1 => cut(&path, whole.len() as u64 / 2),
+            2 => cut(&path, 0),
+            _ => fs::remove_file(&path).unwrap(),
+        }
+        if case > 0 {
+            assert_refused(copy.path(), sample.engine, "state");
+        }
+        let report = verified(copy.path());
+        assert!(report.counts.contains_key("state"), "{case}: {:#?}", report.faults);
+        let result = rebuilt(copy.path(), Scope::of(report.counts.keys().copied()).unwrap());
+        assert_eq!(result.hash, sample.head);
+        assert!(result.kept.join("state").is_dir(), "the damaged log is kept");
+        sample.assert_whole(copy.path());
+    }
 }
 
 fn segments(dir: &Path) -> Vec<PathBuf> {

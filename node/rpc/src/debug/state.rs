@@ -8,12 +8,14 @@ use crate::{
 use alloy_rpc_types_eth::{BlockId, BlockNumberOrTag};
 use atoll_executor::{TraceOptions, state_within};
 use atoll_primitives::{Address, B256, Bytes, U256, keccak256};
-use atoll_storage::{Listing, MAX_LISTED_KEYS, StateView, StorageError};
+use atoll_storage::{Listing, StateView};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Entries of one answer, as in geth's `debug_accountRange`.
 const MAX_ENTRIES: usize = 256;
+/// Slots of an account that is dumped whole, or changed within its block: some 20 MB of memory.
+const MAX_WHOLE_SLOTS: usize = 200_000;
 /// Slots of one answer.
 const MAX_SLOTS: usize = 10_000;
 
@@ -87,11 +89,8 @@ impl Node {
         let state = within.map_err(|error| trace_error(self, error))?;
         let changes = state.changes();
         let is_wiped = changes.storage.get(&address).is_some_and(|change| change.wiped);
-        let before = if is_wiped {
-            Listing { entries: BTreeMap::new(), next: None }
-        } else {
-            parent.list_storage(&address, B256::ZERO, MAX_LISTED_KEYS)?
-        };
+        let before =
+            if is_wiped { Listing { entries: BTreeMap::new(), next: None } } else { whole_storage(&parent, &address)? };
         let mut slots: BTreeMap<U256, U256> = before.entries.into_values().collect();
         slots.extend(changes.storage.get(&address).into_iter().flat_map(|change| change.slots.clone()));
         slots.retain(|_, value| !value.is_zero());
@@ -124,7 +123,7 @@ impl Node {
         let mut bytes_left = self.config.trace_limit_bytes;
         let mut accounts = BTreeMap::new();
         for (key, (address, account)) in listed.entries {
-            let proof = state.view.proof(&address, &[]).map_err(|error| proof_error(error, state.header.number))?;
+            let proof = state.view.proof(&address, &[])?;
             let code =
                 if options.no_code || !account.has_code() { None } else { Some(state.view.code(&account.code_hash)?) };
             let storage = if options.no_storage { None } else { Some(dumped_storage(&state.view, &address)?) };
@@ -187,17 +186,15 @@ impl Node {
     }
 }
 
-/// Storage roots are in the trie, which only the newest states have.
-fn proof_error(error: StorageError, number: u64) -> RpcError {
-    match error {
-        StorageError::TrieUnavailable { .. } => RpcError::ProofUnavailable { number },
-        error => error.into(),
-    }
+/// Every slot of an account.
+fn whole_storage(view: &StateView, address: &Address) -> Result<Listing<(U256, U256)>, RpcError> {
+    let listed = view.list_storage(address, B256::ZERO, MAX_WHOLE_SLOTS)?;
+    if listed.next.is_some() { Err(RpcError::TooManyResults { limit: MAX_WHOLE_SLOTS }) } else { Ok(listed) }
 }
 
 /// An account's slots as geth dumps them: values without `0x` and without leading zero bytes.
 fn dumped_storage(view: &StateView, address: &Address) -> Result<BTreeMap<B256, String>, RpcError> {
-    let listed = view.list_storage(address, B256::ZERO, MAX_LISTED_KEYS)?;
+    let listed = whole_storage(view, address)?;
     let dumped = listed
         .entries
         .into_values()

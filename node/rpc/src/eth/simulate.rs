@@ -12,9 +12,8 @@ use alloy_rpc_types_eth::{
     BlockId, Log,
     simulate::{SimCallResult, SimulateError as CallFailure},
 };
-use atoll_executor::{CallResult, SimulateBlock, SimulateEnv, SimulateError, SimulatedBlock, SimulatedCall, simulate};
+use atoll_executor::{CallResult, SimulateBlock, SimulateEnv, SimulatedBlock, SimulatedCall, simulate};
 use atoll_primitives::{Bytes, Header, StateChanges, Typed2718 as _};
-use atoll_storage::StorageError;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -39,7 +38,6 @@ pub(crate) struct SimulatePayload {
 impl Node {
     pub(super) fn simulate(&self, payload: SimulatePayload, block: Option<BlockId>) -> Result<Json, RpcError> {
         let state = self.state(block)?;
-        let number = state.header.number;
         let root = |changes: &StateChanges| Ok(state.view.state_root(changes)?.0);
         let rewards = |header: &Header| self.chain.engine().rewards(header, &[]);
         let pending = state.changes.as_deref();
@@ -55,19 +53,9 @@ impl Node {
             limits: self.call_limits(),
         };
         let blocks = simulate(&self.spec, self.state_db(&state), pending, env, payload.block_state_calls);
-        let blocks = blocks.map_err(|error| self.simulate_error(error, number))?;
+        let blocks = blocks.map_err(|error| RpcError::Simulate(Box::new(error)))?;
         let full = payload.return_full_transactions;
         json(&blocks.into_iter().map(|block| block_json(block, full)).collect::<Result<Vec<_>, _>>()?)
-    }
-
-    fn simulate_error(&self, error: SimulateError, number: u64) -> RpcError {
-        match error {
-            SimulateError::Root(source) => match source.downcast_ref::<StorageError>() {
-                Some(StorageError::TrieUnavailable { .. }) => RpcError::ProofUnavailable { number },
-                _ => RpcError::Simulate(Box::new(SimulateError::Root(source))),
-            },
-            error => RpcError::Simulate(Box::new(error)),
-        }
     }
 }
 

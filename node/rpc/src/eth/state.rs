@@ -4,7 +4,6 @@ use crate::{RpcError, context::Node};
 use alloy_rpc_types_eth::{BlockId, EIP1186AccountProofResponse, EIP1186StorageProof, StorageValuesRequest};
 use alloy_serde::JsonStorageKey;
 use atoll_primitives::{Address, B256, Bytes, U256};
-use atoll_storage::StorageError;
 use std::collections::BTreeMap;
 
 /// Storage slots one request may read (geth).
@@ -65,13 +64,7 @@ impl Node {
         }
         let state = self.state(block)?;
         let slots: Vec<U256> = keys.iter().map(|key| key.as_b256().into()).collect();
-        let (number, limit) = (state.header.number, self.config.call_timeout);
-        let proof = self.storage().proof_at(&state.view.block_hash(), &address, &slots, limit);
-        let proof = proof.map_err(|error| match error {
-            StorageError::TookTooLong { limit } => RpcError::Timeout { after: limit },
-            error => error.into(),
-        })?;
-        let proof = proof.ok_or(RpcError::ProofUnavailable { number })?;
+        let proof = state.view.proof(&address, &slots)?;
         let account = proof.account.unwrap_or_default();
         let storage = keys.into_iter().zip(proof.storage);
         Ok(EIP1186AccountProofResponse {

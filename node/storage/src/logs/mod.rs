@@ -1,7 +1,6 @@
 //! Logs by address and topics: what a query asks for, what the index holds of a block, and finding the blocks. It must
 //! not know JSON-RPC, nor what a range or an answer may be at most.
 
-mod build;
 mod read;
 mod scan;
 

@@ -1,28 +1,28 @@
-//! The first block and its state as rows and as a record. It must not know files.
+//! The first block as rows and as a record, and its state in the log. It must not know files.
 
 use super::{put_base, put_block};
 use crate::{
     StorageError,
     segment::{Position, encode_block},
-    tables::{self, encode_account, encode_value},
-    trie::{self, NodeSource, Parent},
+    statelog::StateLog,
+    tables,
+    trie::{self, Found, NodeSource, Parent},
 };
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 use atoll_kv::Batch;
 use atoll_primitives::{
-    B256, Block, BlockBody, Bytes, ChainSpec, RecoveredBlock, SealedHeader, StateChanges, StorageChanges,
-    genesis_accounts,
+    B256, Block, BlockBody, ChainSpec, RecoveredBlock, SealedHeader, StateChanges, StorageChanges, genesis_accounts,
 };
 
 /// The state before the genesis block.
 struct Nothing;
 
 impl NodeSource for Nothing {
-    fn account_node(&self, _: &Nibbles) -> Result<Option<Bytes>, StorageError> {
+    fn account_node(&self, _: &Nibbles) -> Result<Option<Found>, StorageError> {
         Ok(None)
     }
 
-    fn storage_node(&self, _: &B256, _: &Nibbles) -> Result<Option<Bytes>, StorageError> {
+    fn storage_node(&self, _: &B256, _: &Nibbles) -> Result<Option<Found>, StorageError> {
         Ok(None)
     }
 }
@@ -35,14 +35,15 @@ pub(crate) fn record(genesis: &SealedHeader) -> Vec<u8> {
     encode_block(&block, &genesis.difficulty, &[])
 }
 
-/// Everything the tables of a chain hold that has no other block.
+/// Everything the tables of a chain hold that has no other block; its state is in the log then, on the disk.
 pub(crate) fn rows(
     spec: &ChainSpec,
     genesis: &SealedHeader,
+    log: &StateLog,
     position: Position,
     journal: Position,
 ) -> Result<Batch, StorageError> {
-    let mut batch = state(spec, genesis)?;
+    let mut batch = state(spec, genesis, log)?;
     batch.extend(block_rows(genesis, position));
     batch.put(tables::META, tables::META_SCHEMA, tables::SCHEMA.to_be_bytes());
     batch.put(tables::META, tables::META_GENESIS, genesis.hash.as_slice());
@@ -58,15 +59,11 @@ pub(crate) fn block_rows(genesis: &SealedHeader, position: Position) -> Batch {
     batch
 }
 
-/// Its state, flat and as tries.
-fn state(spec: &ChainSpec, genesis: &SealedHeader) -> Result<Batch, StorageError> {
+/// Its state: into the log, and what the tables say of it.
+fn state(spec: &ChainSpec, genesis: &SealedHeader, log: &StateLog) -> Result<Batch, StorageError> {
     let mut batch = Batch::new();
     let mut changes = StateChanges::default();
     for (address, account, code, slots) in genesis_accounts(&spec.genesis) {
-        batch.put(tables::ACCOUNTS, address.as_slice(), encode_account(Some(&account)));
-        for (slot, value) in &slots {
-            batch.put(tables::SLOTS, tables::slot_key(&address, slot), encode_value(value));
-        }
         if let Some(code) = code {
             batch.put(tables::CODE, account.code_hash.as_slice(), code.as_ref());
         }
@@ -77,13 +74,10 @@ fn state(spec: &ChainSpec, genesis: &SealedHeader) -> Result<Batch, StorageError
     if root != genesis.state_root {
         return Err(StorageError::corrupt(format!("genesis state root {root}, not {}", genesis.state_root)));
     }
-    for (path, node) in trie.account_nodes {
-        batch.put(tables::ACCOUNT_TRIE, tables::path_key(&path), node.unwrap_or_default());
-    }
-    for (account, storage) in trie.storage {
-        for (path, node) in storage.nodes {
-            batch.put(tables::STORAGE_TRIE, tables::storage_node_key(&account, &path), node.unwrap_or_default());
-        }
-    }
+    let mut appender = log.appender();
+    let pos = appender.block(None, &changes, &trie)?;
+    let end = appender.commit()?;
+    batch.put(tables::STATE_ROOTS, genesis.number.to_be_bytes(), tables::state_root_row(pos));
+    batch.put(tables::META, tables::META_STATE, end.to_be_bytes());
     Ok(batch)
 }

@@ -3,16 +3,20 @@
 
 use crate::{
     StorageError,
+    base::Base,
     segment::{Position, Reader, decode_block},
-    tables::{self, ACCOUNT_TRIE, CANONICAL, HEADERS, LOCATIONS, META, TOTAL_DIFFICULTY},
+    statelog::{self, NodePos},
+    tables::{self, CANONICAL, HEADERS, LOCATIONS, META, STATE_ROOTS, TOTAL_DIFFICULTY},
 };
-use alloy_trie::EMPTY_ROOT_HASH;
+use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 use atoll_kv::{Kv, Table};
 use atoll_primitives::{B256, SealedHeader, keccak256};
 use std::sync::Arc;
 
-/// The block the tables stand on; all that leads to it, and from it to its state and record, is sound.
-pub(super) fn base(kv: &Kv, segments: &Reader) -> Result<Arc<SealedHeader>, StorageError> {
+/// The block the tables stand on, with the root of its state; all that leads to it, and from it to its state and record, is
+/// sound.
+pub(super) fn base(persisted: &Base, segments: &Reader) -> Result<(Arc<SealedHeader>, Option<NodePos>), StorageError> {
+    let kv = &persisted.kv;
     let hash = tables::decode_hash(&super::meta(kv, tables::META_BASE)?).map_err(|error| error.in_table(META))?;
     let rlp = row(kv, HEADERS, hash.as_slice(), hash)?;
     if keccak256(&rlp) != hash {
@@ -23,8 +27,11 @@ pub(super) fn base(kv: &Kv, segments: &Reader) -> Result<Arc<SealedHeader>, Stor
         return Err(damaged(CANONICAL, hash, "another block of its number"));
     }
     row(kv, TOTAL_DIFFICULTY, hash.as_slice(), hash)?;
-    if base.state_root != EMPTY_ROOT_HASH && keccak256(row(kv, ACCOUNT_TRIE, &[], hash)?) != base.state_root {
-        return Err(damaged(ACCOUNT_TRIE, hash, "another state root"));
+    row(kv, STATE_ROOTS, &base.number.to_be_bytes(), hash)?;
+    let state = persisted.state_root(base.number)?;
+    let root = persisted.account_node(&state, &Nibbles::new())?;
+    if root.map_or(EMPTY_ROOT_HASH, |root| keccak256(root.rlp())) != base.state_root {
+        return Err(damaged(statelog::NAME, hash, "another state root"));
     }
     let position = row(kv, LOCATIONS, hash.as_slice(), hash)?;
     let position = Position::decode(&position).map_err(|error| error.in_table(LOCATIONS))?;
@@ -32,7 +39,7 @@ pub(super) fn base(kv: &Kv, segments: &Reader) -> Result<Arc<SealedHeader>, Stor
     if found != hash {
         return Err(damaged(LOCATIONS, hash, "the position of another block"));
     }
-    Ok(base)
+    Ok((base, state.root))
 }
 
 fn row(kv: &Kv, table: Table, key: &[u8], base: B256) -> Result<Vec<u8>, StorageError> {

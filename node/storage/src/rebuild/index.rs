@@ -200,8 +200,7 @@ impl<'a> Index<'a> {
         self.find(&base)?.map(|_| base).ok_or(StorageError::UnknownBlock { hash: base })
     }
 
-    /// The rows of the canonical chain from `head` down; with copied state those of its transactions too, which
-    /// otherwise come with the execution.
+    /// The rows of the canonical chain from `head` down. The indexes are completed when the tables are opened.
     pub fn write_canonical(
         &mut self,
         head: &B256,
@@ -214,9 +213,6 @@ impl<'a> Index<'a> {
         while number > 0 {
             let block = self.header(&hash)?;
             self.batch.put(tables::CANONICAL, number.to_be_bytes(), hash.as_slice());
-            if scope != Scope::Everything {
-                self.write_transactions(&hash, number)?;
-            }
             if self.batch.len() >= ROWS {
                 self.write()?;
             }
@@ -234,15 +230,6 @@ impl<'a> Index<'a> {
     fn header(&self, hash: &B256) -> Result<Arc<SealedHeader>, StorageError> {
         let rlp = self.kv.get(tables::HEADERS, hash.as_slice())?;
         decode_header(*hash, &rlp.ok_or(StorageError::UnknownBlock { hash: *hash })?)
-    }
-
-    fn write_transactions(&mut self, hash: &B256, number: u64) -> Result<(), StorageError> {
-        let position = self.kv.get(tables::LOCATIONS, hash.as_slice())?.unwrap_or_default();
-        let payload = self.reader.read(Position::decode(&position)?)?.1;
-        for (index, tx) in (0u32..).zip(&decode_block(&payload)?.block.body.transactions) {
-            self.batch.put(tables::TRANSACTIONS, tx.tx_hash().as_slice(), tables::transaction_row(number, index));
-        }
-        Ok(())
     }
 
     pub fn finish(self) -> Lost {

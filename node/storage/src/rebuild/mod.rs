@@ -7,8 +7,9 @@ mod index;
 use crate::{
     DbEngine, ExecutedBlock, Progress, Storage, StorageError, StorageOptions,
     layer::Layer,
-    open::{genesis, lock, open_tables},
+    open::{STATE, genesis, lock, open_tables},
     segment::{KIND_BLOCK, Position, decode_block},
+    statelog::{self, StateLog},
     tables::{self, Origin},
 };
 use atoll_kv::{Batch, Kv};
@@ -24,6 +25,8 @@ use std::{
 
 /// The new tables while they are made; a rebuild that was broken off leaves them, and the next one starts anew.
 const UNDER_WAY: &str = "tables.rebuilt";
+/// The same for the state log, where that is made again too.
+const STATE_UNDER_WAY: &str = "state.rebuilt";
 
 /// What to make again; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +55,7 @@ impl Scope {
                         Origin::Execution => Self::Everything,
                     });
                 }
-                None if name == "segments" => scope = Self::Everything,
+                None if name == "segments" || name == statelog::NAME.0 => scope = Self::Everything,
                 None => return Err(StorageError::UnknownTable { name: name.to_owned() }),
             }
         }
@@ -104,8 +107,9 @@ impl Rebuild {
         if !segments.is_dir() {
             return Err(StorageError::NoChain { dir: dir.to_owned() });
         }
-        let path = dir.join(UNDER_WAY);
+        let (path, state_path) = (dir.join(UNDER_WAY), dir.join(STATE_UNDER_WAY));
         remove(&path)?;
+        remove(&state_path)?;
         let genesis = spec.genesis_header();
         // As before, if that can be told.
         let engine = DbEngine::of(&dir.join("tables")).ok().flatten().unwrap_or(options.engine);
@@ -113,7 +117,10 @@ impl Rebuild {
         let kv = Kv::open(&path, engine, &tables::ALL, options.cache_bytes / 2)?;
         let nowhere = Position { segment: 0, offset: 0 };
         match scope {
-            Scope::Everything => kv.write(genesis::rows(spec, &genesis, nowhere, nowhere)?)?,
+            Scope::Everything => {
+                let log = StateLog::open(&state_path, 0, options.segment_bytes, 0)?;
+                kv.write(genesis::rows(spec, &genesis, &log, nowhere, nowhere)?)?;
+            }
             _ => kv.write(genesis::block_rows(&genesis, nowhere))?,
         }
         let mut index = Index::new(&kv, &segments, genesis.hash);
@@ -127,7 +134,8 @@ impl Rebuild {
         index.write_canonical(&head, scope, progress)?;
         let (lost, target) = (index.finish(), head);
         let addresses = scope != Scope::Indexes && old.is_some_and(|old| has_addresses(&old));
-        let storage = Storage::assemble(kv, lock, &segments, genesis.hash, options)?;
+        let state = if scope == Scope::Everything { state_path } else { dir.join(STATE) };
+        let storage = Storage::assemble(kv, lock, [&segments, &state], genesis.hash, options)?;
         let target = storage.sealed_header(&target)?.ok_or(StorageError::UnknownBlock { hash: target })?;
         Ok(Self {
             storage,
@@ -212,12 +220,16 @@ impl Rebuild {
         };
         fs::create_dir(&kept).map_err(io(&kept))?;
         lost.cut_off(&dir.join("segments"), &kept)?;
-        let tables = dir.join("tables");
-        if tables.exists() {
-            fs::rename(&tables, kept.join("tables")).map_err(io(&tables))?;
+        for (name, made) in [("tables", dir.join(UNDER_WAY)), (STATE, dir.join(STATE_UNDER_WAY))] {
+            if !made.exists() {
+                continue;
+            }
+            let old = dir.join(name);
+            if old.exists() {
+                fs::rename(&old, kept.join(name)).map_err(io(&old))?;
+            }
+            fs::rename(&made, &old).map_err(io(&made))?;
         }
-        let made = dir.join(UNDER_WAY);
-        fs::rename(&made, &tables).map_err(io(&made))?;
         fs::File::open(&dir).and_then(|dir| dir.sync_all()).map_err(io(&dir))?;
         drop(lock);
         Ok(Rebuilt { head: target.number, hash: target.hash, kept, lost })

@@ -2,10 +2,8 @@
 
 use super::harness::*;
 use crate::{DbEngine, Storage, StorageError, StorageOptions};
-use atoll_primitives::{B256, U256};
-use std::{path::Path, time::Duration};
-
-const LIMIT: Duration = Duration::from_secs(60);
+use atoll_primitives::U256;
+use std::path::Path;
 
 fn slots() -> Vec<U256> {
     (0..SLOTS).map(U256::from).collect()
@@ -30,31 +28,11 @@ fn proofs_of_old_blocks_are_those_recorded_when_they_were_the_head() {
         storage.flush_all().unwrap();
         for (hash, proofs) in &recorded {
             for (n, expected) in (0..).zip(proofs) {
-                let proof = storage.proof_at(hash, &address(n), &slots(), LIMIT).unwrap().unwrap();
+                let proof = storage.state_at(hash).unwrap().unwrap().proof(&address(n), &slots()).unwrap();
                 assert_eq!(proof, *expected, "account {n} at {hash}");
             }
         }
     }
-}
-
-#[test]
-fn a_proof_ends_at_its_time_limit_and_is_of_canonical_blocks_only() {
-    let dir = tempfile::tempdir().unwrap();
-    let storage = open(dir.path(), DbEngine::Redb);
-    let mut blocks = Blocks::new();
-    let (mut head, genesis) = (blocks.genesis, blocks.genesis);
-    let side = blocks.append(&storage, &genesis, 777);
-    let mut second = head;
-    for seed in 0..30 {
-        head = blocks.extend(&storage, &head, seed);
-        second = if seed == 1 { head } else { second };
-    }
-    storage.flush_all().unwrap();
-    let late = storage.proof_at(&second, &address(0), &[], Duration::ZERO);
-    assert!(matches!(late, Err(StorageError::TookTooLong { .. })), "{late:?}");
-    assert!(storage.proof_at(&side, &address(0), &[], LIMIT).unwrap().is_none());
-    assert!(storage.proof_at(&B256::repeat_byte(9), &address(0), &[], LIMIT).unwrap().is_none());
-    assert!(storage.proof_at(&second, &address(0), &[], LIMIT).unwrap().is_some());
 }
 
 fn open_pruning(dir: &Path, engine: DbEngine, prune: u64) -> Storage {
@@ -87,11 +65,11 @@ fn pruned_states_are_refused_and_kept_ones_are_whole() {
                     assert!(matches!(refused, Err(StorageError::Pruned { oldest: o, .. }) if o == oldest), "{number}");
                     let refused = storage.unwind(hash);
                     assert!(matches!(refused, Err(StorageError::Pruned { .. })), "{refused:?}");
-                    assert!(storage.proof_at(hash, &address(0), &[], LIMIT).is_err());
                     assert!(storage.block(hash).unwrap().is_some());
                 } else {
-                    blocks.world(hash).assert_same(&storage.state_at(hash).unwrap().unwrap());
-                    storage.proof_at(hash, &address(1), &slots(), LIMIT).unwrap().unwrap();
+                    let view = storage.state_at(hash).unwrap().unwrap();
+                    blocks.world(hash).assert_same(&view);
+                    view.proof(&address(1), &slots()).unwrap();
                 }
             }
             // A view from before says so too, and never answers with a newer state.
@@ -100,8 +78,8 @@ fn pruned_states_are_refused_and_kept_ones_are_whole() {
             }
             drop(storage);
             let report = crate::verify(dir.path(), &spec(), 1 << 20, &mut |_| ()).unwrap();
-            let history = ["account_history", "slot_history", "change_sets"];
-            assert!(history.iter().all(|table| !report.counts.contains_key(table)), "{:#?}", report.faults);
+            let states = ["state", "state_roots"];
+            assert!(states.iter().all(|table| !report.counts.contains_key(table)), "{:#?}", report.faults);
         }
         // Down to the oldest state a reorganisation may reach.
         let storage = open_pruning(dir.path(), engine, 10);
@@ -109,4 +87,43 @@ fn pruned_states_are_refused_and_kept_ones_are_whole() {
         storage.unwind(oldest).unwrap();
         blocks.world(oldest).assert_same(&storage.head_state());
     }
+}
+
+#[test]
+fn pruning_gives_the_room_of_old_states_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StorageOptions {
+        cache_bytes: 1 << 20,
+        flush_depth: 4,
+        prune: Some(10),
+        segment_bytes: 1 << 16,
+        ..StorageOptions::default()
+    };
+    let storage = Storage::open(dir.path(), &spec(), options).unwrap();
+    let mut blocks = Blocks::new();
+    let mut head = blocks.genesis;
+    let first = dir.path().join("state/00000000.nodes");
+    let files = || std::fs::read_dir(dir.path().join("state")).unwrap().count();
+    let mut most = 0;
+    for seed in 0..1500 {
+        head = blocks.extend(&storage, &head, seed);
+        if seed % 5 == 0 {
+            storage.flush().unwrap();
+        }
+        most = most.max(files());
+    }
+    storage.flush_all().unwrap();
+    assert!(!first.exists(), "the oldest file is gone");
+    let written = storage.inner.base.log.end() / (1 << 26) + 1;
+    assert!(written > most as u64 + 2, "{written} files were written, and never more than {most} kept");
+    let (mut at, oldest) = (head, storage.inner.base.oldest_state());
+    while blocks.known[&at].0.block.number() >= oldest {
+        blocks.world(&at).assert_same(&storage.state_at(&at).unwrap().unwrap());
+        at = blocks.known[&at].0.block.header().parent_hash;
+    }
+    drop(storage);
+    let report = crate::verify(dir.path(), &spec(), 1 << 20, &mut |_| ()).unwrap();
+    // The model's blocks have no true roots of transactions.
+    let states = ["state", "state_roots", "code", "meta"];
+    assert!(states.iter().all(|part| !report.counts.contains_key(part)), "{:#?}", report.counts);
 }

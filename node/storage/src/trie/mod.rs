@@ -1,4 +1,4 @@
-//! Merkle-Patricia tries with nodes stored by path: a block costs what it changes. It must not know tables or
+//! Merkle-Patricia tries whose nodes are asked for by path: a block costs what it changes. It must not know tables or
 //! layers: nodes come through [`NodeSource`].
 
 mod changes;
@@ -9,23 +9,51 @@ mod tree;
 mod warm;
 
 pub use changes::{NodeChanges, StorageTrieChanges, TrieChanges};
-pub(crate) use node::{Link, Node};
+pub(crate) use node::{encode_branch, encode_extension, encode_leaf};
 pub(crate) use proof::prove;
 pub use proof::{AccountProof, StorageProof};
 pub(crate) use root::{Parent, state_root};
 pub(crate) use warm::WarmTries;
 
-use crate::StorageError;
-use alloy_trie::Nibbles;
+use crate::{StorageError, statelog::LogNode};
+use alloy_trie::{Nibbles, nodes::RlpNode};
 use atoll_primitives::{B256, Bytes, keccak256};
+use std::sync::Arc;
 
-/// The stored nodes of one state: RLP by path.
+/// A node as it is stored.
+#[derive(Debug, Clone)]
+pub(crate) enum Found {
+    /// Its RLP.
+    Rlp(Bytes),
+    /// In the log, where its parent has this reference of it; a root has none.
+    Logged(Arc<LogNode>, Option<RlpNode>),
+}
+
+impl Found {
+    /// Its RLP.
+    pub fn rlp(&self) -> Bytes {
+        match self {
+            Self::Rlp(rlp) => rlp.clone(),
+            Self::Logged(node, _) => node.rlp().into(),
+        }
+    }
+
+    /// Whether it is the node with this hash.
+    fn is(&self, hash: &B256) -> bool {
+        match self {
+            Self::Logged(_, Some(reference)) if reference.as_hash().as_ref() == Some(hash) => true,
+            _ => keccak256(self.rlp()) == *hash,
+        }
+    }
+}
+
+/// The stored nodes of one state, by path.
 pub(crate) trait NodeSource: Sync {
     /// A node of the account trie.
-    fn account_node(&self, path: &Nibbles) -> Result<Option<Bytes>, StorageError>;
+    fn account_node(&self, path: &Nibbles) -> Result<Option<Found>, StorageError>;
 
     /// A node of the storage trie of the account whose address hashes to `account`.
-    fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Bytes>, StorageError>;
+    fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Found>, StorageError>;
 
     /// Tries that are loaded already, if any are kept.
     fn warm(&self) -> Option<&WarmTries> {

@@ -1,7 +1,7 @@
 //! Trie nodes in memory: decoded from and encoded to the yellow paper's RLP (appendix D). It must not know where
 //! nodes are stored.
 
-use crate::StorageError;
+use crate::{StorageError, statelog::LogNode};
 use alloy_rlp::{BufMut, Decodable, Encodable, Header};
 use alloy_trie::{
     Nibbles,
@@ -46,6 +46,38 @@ impl Link {
         Self::Loaded { node: Arc::new(node), reference: Reference::Changed { stored: false } }
     }
 
+    /// Bytes of what is loaded at each level from here down; this node is the first level.
+    pub fn weights(&self, level: usize, weights: &mut Vec<usize>) {
+        let Self::Loaded { node, .. } = self else { return };
+        if weights.len() <= level {
+            weights.resize(level + 1, 0);
+        }
+        weights[level] += node.weight();
+        match node.as_ref() {
+            Node::Leaf { .. } => {}
+            Node::Extension { child, .. } => child.weights(level + 1, weights),
+            Node::Branch { children } => {
+                children.iter().flatten().for_each(|child| child.weights(level + 1, weights));
+            }
+        }
+    }
+
+    /// Forgets what is loaded more than `levels` deep; what stands inside its parent stays there.
+    pub fn trim(&mut self, levels: usize) {
+        let Self::Loaded { node, reference: Reference::Known(known) } = self else { return };
+        if levels == 0 {
+            if let Some(hash) = known.as_hash() {
+                *self = Self::Stored(hash);
+            }
+            return;
+        }
+        match Arc::make_mut(node) {
+            Node::Leaf { .. } => {}
+            Node::Extension { child, .. } => child.trim(levels - 1),
+            Node::Branch { children } => children.iter_mut().flatten().for_each(|child| child.trim(levels - 1)),
+        }
+    }
+
     fn from_reference(reference: &RlpNode) -> Result<Self, StorageError> {
         match reference.as_hash() {
             Some(hash) => Ok(Self::Stored(hash)),
@@ -64,6 +96,23 @@ impl Node {
             Self::Leaf { value, .. } => 120 + value.len(),
             Self::Extension { .. } => 160,
             Self::Branch { .. } => 80 + size_of::<[Option<Link>; 16]>(),
+        }
+    }
+
+    /// A node of the log.
+    pub fn of_log(node: &LogNode) -> Result<Self, StorageError> {
+        match node {
+            LogNode::Leaf(leaf) => Ok(Self::Leaf { key: leaf.key, value: leaf.value.to_vec() }),
+            LogNode::Extension { key, child } => {
+                Ok(Self::Extension { key: *key, child: Link::from_reference(&child.reference)? })
+            }
+            LogNode::Branch(branch) => {
+                let mut children = Children::default();
+                for (nibble, child) in branch.children() {
+                    children[usize::from(nibble)] = Some(Link::from_reference(&child.reference)?);
+                }
+                Ok(Self::Branch { children })
+            }
         }
     }
 
@@ -89,17 +138,17 @@ impl Node {
 }
 
 /// RLP of a leaf.
-pub(super) fn encode_leaf(key: &Nibbles, value: &[u8]) -> Vec<u8> {
+pub(crate) fn encode_leaf(key: &Nibbles, value: &[u8]) -> Vec<u8> {
     encode(&LeafNodeRef::new(key, value))
 }
 
 /// RLP of an extension over a child's reference.
-pub(super) fn encode_extension(key: &Nibbles, child: &RlpNode) -> Vec<u8> {
+pub(crate) fn encode_extension(key: &Nibbles, child: &RlpNode) -> Vec<u8> {
     encode(&ExtensionNodeRef::new(key, child.as_slice()))
 }
 
 /// RLP of a branch over its children's references, in order of their nibbles.
-pub(super) fn encode_branch(children: &[Option<RlpNode>; 16]) -> Vec<u8> {
+pub(crate) fn encode_branch(children: &[Option<RlpNode>; 16]) -> Vec<u8> {
     let length = |child: &Option<RlpNode>| child.as_ref().map_or(1, |child| child.len());
     let payload_length = children.iter().map(length).sum::<usize>() + 1;
     let header = Header { list: true, payload_length };

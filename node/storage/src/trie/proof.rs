@@ -1,6 +1,6 @@
 //! Merkle proofs of accounts and slots, of absence too (EIP-1186).
 
-use super::{NodeSource, hashed_path, node::Link, node::Node, path_of};
+use super::{Found, NodeSource, hashed_path, node::Link, node::Node, path_of};
 use crate::StorageError;
 use alloy_rlp::Decodable;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
@@ -60,7 +60,7 @@ type Walked = (Vec<Bytes>, Option<Vec<u8>>);
 fn walk(
     root: B256,
     key: &Nibbles,
-    read: impl Fn(&Nibbles) -> Result<Option<Bytes>, StorageError>,
+    read: impl Fn(&Nibbles) -> Result<Option<Found>, StorageError>,
 ) -> Result<Walked, StorageError> {
     let mut nodes = Vec::new();
     if root == EMPTY_ROOT_HASH {
@@ -72,7 +72,7 @@ fn walk(
         let node = match link {
             Link::Stored(hash) => {
                 let missing = || StorageError::corrupt(format!("trie node {hash} at {path:?} is missing"));
-                let rlp = read(&path)?.ok_or_else(missing)?;
+                let rlp = read(&path)?.ok_or_else(missing)?.rlp();
                 if keccak256(&rlp) != hash {
                     return Err(StorageError::corrupt(format!("trie node at {path:?} is not {hash}")));
                 }

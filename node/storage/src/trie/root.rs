@@ -4,12 +4,14 @@ use super::{
     NodeChanges, NodeSource, StorageTrieChanges, TrieChanges, WarmTries, hashed_path, path_of,
     tree::{Committed, ReadNode, Trie},
 };
-use crate::StorageError;
+use crate::{StorageError, parallel};
 use alloy_rlp::Decodable;
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
-use atoll_primitives::{Address, B256, StateChanges, StorageChanges, U256, keccak256};
+use atoll_primitives::{Address, B256, StateChanges, StorageChanges, U256, keccak256, primitives::map::B256Map};
 use rayon::prelude::*;
 
+/// From this many changed accounts on the account trie is changed on all cores.
+const PARALLEL_ACCOUNTS: usize = 128;
 /// Below this many changed slots waking other threads costs more than it saves.
 const PARALLEL_SLOTS: usize = 32;
 
@@ -38,28 +40,85 @@ pub(crate) fn state_root(
 ) -> Result<(B256, TrieChanges), StorageError> {
     let read = |path: &_| source.account_node(path);
     let mut accounts = open(source, root, parent, &read);
-    let touched = touched(&mut accounts, changes)?;
-    let slots: usize = changes.storage.values().map(|change| change.slots.len()).sum();
-    let storage_of = |account: &Touched| storage_root(source, account, changes, parent);
-    let storages: Vec<_> = if slots >= PARALLEL_SLOTS && changes.storage.len() > 1 {
-        touched.par_iter().map(storage_of).collect::<Result<_, _>>()?
-    } else {
-        touched.iter().map(storage_of).collect::<Result<_, _>>()?
+    let mut touched = touched(changes);
+    let change = Change { source, changes, parent };
+    let parts = if touched.len() >= PARALLEL_ACCOUNTS { accounts.split(&read)? } else { None };
+    let (storage, mut nodes) = match parts {
+        Some(parts) => change.side_by_side(&mut accounts, parts, touched)?,
+        None => (change.accounts(&mut accounts, &mut touched)?, NodeChanges::default()),
     };
-    let mut trie = TrieChanges::default();
-    for (account, (storage_root, storage)) in touched.iter().zip(storages) {
-        if storage.wiped || !storage.nodes.is_empty() {
-            trie.storage.insert(account.hash, storage);
+    let (root, own) = keep(source, root, accounts.commit());
+    nodes.extend(own);
+    Ok((root, TrieChanges { account_nodes: nodes, storage }))
+}
+
+/// What is done to the tries of one state.
+struct Change<'c> {
+    source: &'c dyn NodeSource,
+    changes: &'c StateChanges,
+    parent: Parent,
+}
+
+impl Change<'_> {
+    /// Changes the parts of the account trie on all cores, and puts them together again.
+    fn side_by_side(
+        &self,
+        accounts: &mut Trie<'_>,
+        parts: Vec<Trie<'_>>,
+        touched: Vec<Touched>,
+    ) -> Result<(B256Map<StorageTrieChanges>, NodeChanges), StorageError> {
+        let mut groups: Vec<Vec<Touched>> = (0..parts.len()).map(|_| Vec::new()).collect();
+        for account in touched {
+            groups[usize::from(account.hash[0] >> 4)].push(account);
         }
-        let key = path_of(&account.hash);
-        match leaf(account, storage_root, changes)? {
-            Some(leaf) => accounts.insert(key, alloy_rlp::encode(leaf))?,
-            None => accounts.remove(&key)?,
+        let work = |(mut part, mut touched): (Trie<'_>, Vec<Touched>)| -> Result<_, StorageError> {
+            let storage = self.accounts(&mut part, &mut touched)?;
+            Ok((part.finish(), storage))
+        };
+        let mut storage = B256Map::default();
+        let mut changed = Vec::with_capacity(16);
+        for done in parallel::each(parts.into_iter().zip(groups).collect(), work) {
+            let (part, of_part) = done?;
+            changed.push(part);
+            storage.extend(of_part);
         }
+        Ok((storage, accounts.join(changed)?))
     }
-    let (root, nodes) = keep(source, root, accounts.commit());
-    trie.account_nodes = nodes;
-    Ok((root, trie))
+
+    /// Changes these accounts in a trie that holds them, and the tries of their storage.
+    fn accounts(
+        &self,
+        accounts: &mut Trie<'_>,
+        touched: &mut [Touched],
+    ) -> Result<B256Map<StorageTrieChanges>, StorageError> {
+        for account in touched.iter_mut() {
+            let leaf = accounts.get(&path_of(&account.hash))?;
+            account.old = leaf.map(|mut rlp| TrieAccount::decode(&mut rlp)).transpose().map_err(|err| {
+                StorageError::corrupt(format!("leaf of account {} in the account trie: {err}", account.address))
+            })?;
+        }
+        let changes = self.changes;
+        let changed = touched.iter().filter_map(|account| changes.storage.get(&account.address));
+        let (tries, slots) = changed.fold((0, 0), |(tries, slots), change| (tries + 1, slots + change.slots.len()));
+        let storage_of = |account: &Touched| storage_root(self.source, account, changes, self.parent);
+        let storages: Vec<_> = if slots >= PARALLEL_SLOTS && tries > 1 {
+            touched.par_iter().map(storage_of).collect::<Result<_, _>>()?
+        } else {
+            touched.iter().map(storage_of).collect::<Result<_, _>>()?
+        };
+        let mut trie = B256Map::default();
+        for (account, (storage_root, storage)) in touched.iter().zip(storages) {
+            if storage.wiped || !storage.nodes.is_empty() {
+                trie.insert(account.hash, storage);
+            }
+            let key = path_of(&account.hash);
+            match leaf(account, storage_root, changes)? {
+                Some(leaf) => accounts.insert(key, alloy_rlp::encode(leaf))?,
+                None => accounts.remove(&key)?,
+            }
+        }
+        Ok(trie)
+    }
 }
 
 /// The trie with this root, as far as it is loaded from the block before.
@@ -79,7 +138,7 @@ fn keep(source: &dyn NodeSource, before: B256, committed: Committed) -> (B256, N
     (committed.root, committed.nodes)
 }
 
-fn touched(accounts: &mut Trie<'_>, changes: &StateChanges) -> Result<Vec<Touched>, StorageError> {
+fn touched(changes: &StateChanges) -> Vec<Touched> {
     let storage_only = changes.storage.keys().filter(|address| !changes.accounts.contains_key(*address));
     let mut touched = Vec::with_capacity(changes.accounts.len());
     for address in changes.accounts.keys().chain(storage_only) {
@@ -87,13 +146,7 @@ fn touched(accounts: &mut Trie<'_>, changes: &StateChanges) -> Result<Vec<Touche
     }
     // In key order nodes that lie together load together.
     touched.sort_unstable_by_key(|account| account.hash);
-    for account in &mut touched {
-        let leaf = accounts.get(&path_of(&account.hash))?;
-        account.old = leaf.map(|mut rlp| TrieAccount::decode(&mut rlp)).transpose().map_err(|err| {
-            StorageError::corrupt(format!("leaf of account {} in the account trie: {err}", account.address))
-        })?;
-    }
-    Ok(touched)
+    touched
 }
 
 /// The account's new leaf; `None` when there is no account any more.

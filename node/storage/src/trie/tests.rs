@@ -1,7 +1,7 @@
 //! Tries against alloy-trie's roots, step by step, with the nodes that must remain.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::tree::Trie;
+use super::{Found, tree::Trie};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, root::storage_root_unhashed};
 use atoll_primitives::{B256, Bytes, U256, keccak256};
 use std::collections::{BTreeMap, HashMap};
@@ -10,7 +10,7 @@ type Nodes = HashMap<Nibbles, Bytes>;
 
 fn apply(nodes: &mut Nodes, root: B256, changes: &[(Nibbles, U256)]) -> B256 {
     let before = nodes.clone();
-    let read = |path: &Nibbles| Ok(before.get(path).cloned());
+    let read = |path: &Nibbles| Ok(before.get(path).cloned().map(Found::Rlp));
     let mut trie = Trie::open(root, &read);
     for (key, value) in changes {
         if value.is_zero() {
@@ -89,8 +89,52 @@ fn a_node_with_the_wrong_hash_is_damage() {
     assert_ne!(root, storage_root_unhashed(unhashed.clone()), "keys are hashed once, not twice");
     assert_eq!(root, alloy_trie::root::storage_root_unsorted(unhashed));
     for damage in [None, Some(Bytes::from_static(&[0xc0]))] {
-        let damaged = |path: &Nibbles| Ok(if path.is_empty() { damage.clone() } else { nodes.get(path).cloned() });
+        let damaged = |path: &Nibbles| {
+            Ok(if path.is_empty() { damage.clone() } else { nodes.get(path).cloned() }.map(Found::Rlp))
+        };
         let mut trie = Trie::open(root, &damaged);
         assert!(matches!(trie.get(&keys[0].0), Err(crate::StorageError::Corrupt { .. })));
     }
+}
+
+/// A trie that outgrows its bound keeps its upper levels, and goes on with the same roots.
+#[test]
+fn a_trie_too_heavy_to_stay_whole_stays_in_part() {
+    let warm = super::WarmTries::new(1 << 16);
+    let (mut nodes, mut root, mut model) = (Nodes::new(), EMPTY_ROOT_HASH, BTreeMap::new());
+    let mut kept = 0;
+    for round in 0..60u64 {
+        let stored = nodes.clone();
+        let read = |path: &Nibbles| Ok(stored.get(path).cloned().map(Found::Rlp));
+        let mut trie = match warm.take(&root) {
+            Some((link, weight)) => {
+                assert!(weight <= 1 << 15, "{weight}");
+                kept += 1;
+                Trie::warm(link, weight, &read)
+            }
+            None => Trie::open(root, &read),
+        };
+        for n in 0..40 {
+            let key = keccak256((round * 31 + n * 7 % 600).to_be_bytes());
+            let value = U256::from(round + 1);
+            trie.insert(Nibbles::unpack(key), alloy_rlp::encode(value)).unwrap();
+            model.insert(key, value);
+        }
+        let committed = trie.commit();
+        assert_eq!(committed.root, storage_root_unsorted(&model));
+        for (path, node) in committed.nodes {
+            match node {
+                Some(node) => nodes.insert(path, node),
+                None => nodes.remove(&path),
+            };
+        }
+        let (link, weight) = committed.loaded.unwrap();
+        warm.put(committed.root, root, link, weight);
+        root = committed.root;
+    }
+    assert_eq!(kept, 59, "it is never forgotten whole");
+}
+
+fn storage_root_unsorted(model: &BTreeMap<B256, U256>) -> B256 {
+    alloy_trie::root::storage_root(model.iter().map(|(key, value)| (*key, *value)))
 }

@@ -2,23 +2,32 @@
 //! nothing else. It must not know what the values mean or where nodes are stored.
 
 use super::{
-    NodeChanges,
+    Found, NodeChanges,
     node::{Children, Link, Node, Reference, encode_branch, encode_extension, encode_leaf},
 };
 use crate::StorageError;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, nodes::RlpNode};
-use atoll_primitives::{B256, Bytes, keccak256};
+use atoll_primitives::{B256, keccak256};
 use std::sync::Arc;
 
-/// Reads the RLP of the node that stands alone at a path.
-pub(super) type ReadNode<'a> = dyn Fn(&Nibbles) -> Result<Option<Bytes>, StorageError> + 'a;
+/// Reads the node that stands alone at a path.
+pub(super) type ReadNode<'a> = dyn Fn(&Nibbles) -> Result<Option<Found>, StorageError> + Sync + 'a;
 
 pub(super) struct Trie<'a> {
     read: &'a ReadNode<'a>,
+    /// Where its root stands: empty, but for a part of a trie.
+    base: Nibbles,
     root: Option<Link>,
     /// Paths where a stored node was moved or removed: those that nothing new fills are deleted.
     gone: Vec<Nibbles>,
     /// Bytes of the nodes loaded and made.
+    weight: usize,
+}
+
+/// A part of a trie after its changes.
+pub(super) struct Part {
+    root: Option<Link>,
+    nodes: NodeChanges,
     weight: usize,
 }
 
@@ -34,17 +43,17 @@ pub(super) struct Committed {
 impl<'a> Trie<'a> {
     pub fn open(root: B256, read: &'a ReadNode<'a>) -> Self {
         let root = (root != EMPTY_ROOT_HASH).then_some(Link::Stored(root));
-        Self { read, root, gone: Vec::new(), weight: 0 }
+        Self { read, base: Nibbles::new(), root, gone: Vec::new(), weight: 0 }
     }
 
     /// One whose upper nodes are loaded already, weighing that much.
     pub fn warm(root: Link, weight: usize, read: &'a ReadNode<'a>) -> Self {
-        Self { read, root: Some(root), gone: Vec::new(), weight }
+        Self { read, base: Nibbles::new(), root: Some(root), gone: Vec::new(), weight }
     }
 
     /// The value of a key; loads the nodes on the way.
     pub fn get(&mut self, key: &Nibbles) -> Result<Option<&[u8]>, StorageError> {
-        let mut path = Nibbles::new();
+        let mut path = self.base;
         let Some(mut link) = self.root.as_mut() else { return Ok(None) };
         loop {
             self.weight += load(self.read, link, &path)?;
@@ -71,7 +80,7 @@ impl<'a> Trie<'a> {
     /// Sets a key. All keys of one trie have the same length.
     pub fn insert(&mut self, key: Nibbles, value: Vec<u8>) -> Result<(), StorageError> {
         let mut root = self.root.take();
-        let result = self.insert_below(&mut root, Nibbles::new(), key, value);
+        let result = self.insert_below(&mut root, self.base, key.slice(self.base.len()..), value);
         self.root = root;
         result
     }
@@ -82,8 +91,77 @@ impl<'a> Trie<'a> {
             return Ok(());
         }
         let Some(root) = self.root.take() else { return Ok(()) };
-        self.root = self.remove_at(root, Nibbles::new(), *key)?;
+        self.root = self.remove_at(root, self.base, key.slice(self.base.len()..))?;
         Ok(())
+    }
+
+    /// Takes it apart into one trie for each first nibble, to be changed side by side and put together by [`Trie::join`].
+    /// `None` unless its root is a branch.
+    pub fn split<'r>(&mut self, read: &'r ReadNode<'r>) -> Result<Option<Vec<Trie<'r>>>, StorageError> {
+        let Some(root) = self.root.as_mut() else { return Ok(None) };
+        self.weight += load(self.read, root, &self.base)?;
+        if !matches!(root, Link::Loaded { node, .. } if matches!(node.as_ref(), Node::Branch { .. })) {
+            return Ok(None);
+        }
+        let Some(mut root) = self.root.take() else { return Ok(None) };
+        let base = self.base;
+        let Node::Branch { children } = self.touch(&mut root, &base)? else { return Err(not_loaded(&base)) };
+        let parts = (0u8..16).zip(children.iter_mut()).map(|(nibble, child)| {
+            let mut base = base;
+            base.push(nibble);
+            Trie { read, base, root: child.take(), gone: Vec::new(), weight: 0 }
+        });
+        let parts = parts.collect();
+        self.root = Some(root);
+        Ok(Some(parts))
+    }
+
+    /// Hashes what changed in a part of a trie.
+    pub fn finish(mut self) -> Part {
+        let mut nodes: NodeChanges = self.gone.into_iter().map(|path| (path, None)).collect();
+        if let Some(root) = &mut self.root {
+            reference(root, self.base, &mut nodes);
+        }
+        Part { root: self.root, nodes, weight: self.weight }
+    }
+
+    /// Puts the parts of [`Trie::split`] back, in their order; returns what changed in them.
+    pub fn join(&mut self, parts: Vec<Part>) -> Result<NodeChanges, StorageError> {
+        let base = self.base;
+        let Some(mut root) = self.root.take() else { return Err(not_loaded(&base)) };
+        let mut nodes = NodeChanges::default();
+        let Node::Branch { children } = self.touch(&mut root, &base)? else { return Err(not_loaded(&base)) };
+        let mut weight = 0;
+        for (child, part) in children.iter_mut().zip(parts) {
+            *child = part.root;
+            nodes.extend(part.nodes);
+            weight += part.weight;
+        }
+        let mut left = (0u8..16).filter(|nibble| children[usize::from(*nibble)].is_some());
+        let alone = match (left.next(), left.next()) {
+            (None, _) => None,
+            (Some(only), None) => children[usize::from(only)].take().map(|child| (only, child)),
+            _ => {
+                (self.root, self.weight) = (Some(root), self.weight + weight);
+                return Ok(nodes);
+            }
+        };
+        self.weight += weight;
+        match alone {
+            Some((nibble, child)) => {
+                let mut path = base;
+                path.push(nibble);
+                // It melts into the root: what its part said of its own node no longer holds.
+                let node = self.merge(Nibbles::from_nibbles([nibble]), child, &path)?;
+                *self.touch(&mut root, &base)? = node;
+                self.root = Some(root);
+                if self.gone.contains(&path) {
+                    nodes.remove(&path);
+                }
+            }
+            None => drop(self.take(root, &base)?),
+        }
+        Ok(nodes)
     }
 
     /// Hashes what changed.
@@ -258,11 +336,14 @@ fn step(path: &Nibbles, key: &Nibbles) -> (usize, Nibbles) {
 /// not the one its parent names would give wrong roots from here on.
 fn load(read: &ReadNode<'_>, link: &mut Link, path: &Nibbles) -> Result<usize, StorageError> {
     let Link::Stored(hash) = *link else { return Ok(0) };
-    let rlp = read(path)?.ok_or_else(|| StorageError::corrupt(format!("trie node {hash} at {path:?} is missing")))?;
-    if keccak256(&rlp) != hash {
+    let found = read(path)?.ok_or_else(|| StorageError::corrupt(format!("trie node {hash} at {path:?} is missing")))?;
+    if !found.is(&hash) {
         return Err(StorageError::corrupt(format!("trie node at {path:?} is not {hash}")));
     }
-    let node = Node::decode(&rlp)?;
+    let node = match found {
+        Found::Rlp(rlp) => Node::decode(&rlp)?,
+        Found::Logged(node, _) => Node::of_log(&node)?,
+    };
     let weight = node.weight();
     *link = Link::Loaded { node: Arc::new(node), reference: Reference::Known(RlpNode::word_rlp(&hash)) };
     Ok(weight)

@@ -6,7 +6,7 @@ use atoll_primitives::{B256, primitives::map::B256Map};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 
-/// Loaded tries by root hash. At the bound the oldest go; a trie that alone weighs half of it is not kept.
+/// Loaded tries by root hash. At the bound the oldest go; of a trie that alone weighs half of it the upper levels stay.
 pub(crate) struct WarmTries {
     max_weight: usize,
     tries: Mutex<Tries>,
@@ -46,18 +46,19 @@ impl WarmTries {
 
     /// Keeps a trie that came from another by changes. That other one stays, for a block beside this one, but no
     /// longer the one before it.
-    pub fn put(&self, root: B256, before: B256, link: Link, weight: usize) {
+    pub fn put(&self, root: B256, before: B256, mut link: Link, mut weight: usize) {
+        if weight > self.max_weight / 2 {
+            weight = trim(&mut link, self.max_weight / 4);
+        }
         let mut tries = self.tries.lock();
         let mut dropped = Vec::new();
         if let Some(older) = tries.by_root.get(&before).map(|parent| parent.before) {
             dropped.extend(tries.remove(&older));
         }
         dropped.extend(tries.remove(&root));
-        if weight <= self.max_weight / 2 {
-            tries.weight += weight;
-            tries.order.push_back(root);
-            tries.by_root.insert(root, Warm { root: link, weight, before });
-        }
+        tries.weight += weight;
+        tries.order.push_back(root);
+        tries.by_root.insert(root, Warm { root: link, weight, before });
         while tries.weight > self.max_weight {
             let Some(oldest) = tries.order.front().copied() else { break };
             dropped.extend(tries.remove(&oldest));
@@ -66,6 +67,22 @@ impl WarmTries {
         drop(tries);
         drop(dropped);
     }
+}
+
+/// Leaves as many levels loaded as weigh no more than `most`, the root at least; returns what they weigh. Every path is
+/// wanted about as often as another, so upper nodes serve most.
+fn trim(link: &mut Link, most: usize) -> usize {
+    let mut weights = Vec::new();
+    link.weights(0, &mut weights);
+    let (mut levels, mut kept) = (0, 0);
+    for weight in weights {
+        if levels > 0 && kept + weight > most {
+            break;
+        }
+        (levels, kept) = (levels + 1, kept + weight);
+    }
+    link.trim(levels);
+    kept
 }
 
 impl Tries {

@@ -1,29 +1,30 @@
-//! The tables by which blocks and transactions are found: the canonical chain from its first block to the base, and
+//! The tables by which blocks are found: the canonical chain from its first block to the base, and
 //! the rows of side blocks. It must not know the state.
 
 use super::{Opened, report::Notes, rows::Rows, segments};
 use crate::{
-    StorageError,
-    logs::postings,
+    StorageError, logs,
     runs::Tally,
     segment::Position,
     storage::decode_header,
-    tables::{self, CANONICAL, HEADERS, LOCATIONS, NUMBERS, TOTAL_DIFFICULTY, TRANSACTIONS},
+    tables::{self, CANONICAL, HEADERS, LOCATIONS, NUMBERS, TOTAL_DIFFICULTY},
+    transactions,
 };
 use atoll_kv::Table;
 use atoll_primitives::{B256, Receipt, RecoveredBlock, SealedHeader, U256, keccak256};
 use std::sync::Arc;
 
-/// What the index of logs has to hold, if it ends with the block `indexed`; `None` if a block of these cannot be read.
+/// What the indexes of logs and of transactions have to hold, if they end with the blocks `indexed`; `None` if a block of these
+/// cannot be read.
 pub(super) fn check(
     opened: &Opened,
     base: &SealedHeader,
-    indexed: Option<u64>,
+    indexed: [Option<u64>; 2],
     notes: &mut Notes<'_>,
-) -> Result<Option<Tally>, StorageError> {
+) -> Result<Option<[Tally; 2]>, StorageError> {
     notes.begin(CANONICAL.0, base.number + 1);
-    let (mut parent, mut transactions): (Option<Arc<SealedHeader>>, u64) = (None, 0);
-    let (mut logs, mut read) = (Tally::default(), 0u64);
+    let mut parent: Option<Arc<SealedHeader>> = None;
+    let (mut tallies, mut read) = ([Tally::default(); 2], 0u64);
     let mut difficulty = U256::ZERO;
     for number in 0..=base.number {
         notes.step(1);
@@ -49,10 +50,12 @@ pub(super) fn check(
             difficulty = check_difficulty(opened, header, followed.then_some(sum), notes);
         }
         if let Some((block, receipts)) = check_record(opened, number, hash, notes) {
-            transactions += check_transactions(opened, &block, notes);
             read += 1;
-            if indexed.is_some_and(|indexed| number <= indexed) {
-                logs.join(&tally(number, &receipts));
+            let found = tally(number, &block, &receipts);
+            for ((tally, found), indexed) in tallies.iter_mut().zip(&found).zip(indexed) {
+                if indexed.is_some_and(|indexed| number <= indexed) {
+                    tally.join(found);
+                }
             }
         }
         parent = header;
@@ -61,16 +64,16 @@ pub(super) fn check(
         notes.fault(CANONICAL.0, format!("block {} is not the base, {}", base.number, base.hash));
     }
     check_count(opened, CANONICAL, base.number + 1, notes);
-    check_count(opened, TRANSACTIONS, transactions, notes);
     check_side_blocks(opened, notes);
-    Ok((read > base.number).then_some(logs))
+    Ok((read > base.number).then_some(tallies))
 }
 
-/// What the index of logs holds of a block.
-fn tally(number: u64, receipts: &[Receipt]) -> Tally {
-    let mut found = Vec::new();
-    postings(number, receipts, &mut found);
-    Tally::of(&found)
+/// What the indexes of logs and of transactions hold of a block.
+fn tally(number: u64, block: &RecoveredBlock, receipts: &[Receipt]) -> [Tally; 2] {
+    let (mut logs, mut hashes) = (Vec::new(), Vec::new());
+    logs::postings(number, receipts, &mut logs);
+    transactions::postings(number, block, &mut hashes);
+    [Tally::of(&logs), Tally::of(&hashes)]
 }
 
 /// The row of a number in the table of canonical blocks.
@@ -145,19 +148,6 @@ fn check_record(
             None
         }
     }
-}
-
-/// The rows of a block's transactions. How many there are.
-fn check_transactions(opened: &Opened, block: &RecoveredBlock, notes: &mut Notes<'_>) -> u64 {
-    let number = block.number();
-    for (index, tx) in (0u32..).zip(&block.block.body.transactions) {
-        let expected = tables::transaction_row(number, index);
-        let found = notes.read(TRANSACTIONS, opened.kv.get(TRANSACTIONS, tx.tx_hash().as_slice())).flatten();
-        if found.is_none_or(|found| found != expected) {
-            notes.fault(TRANSACTIONS.0, format!("{} of block {number} has another place or none", tx.tx_hash()));
-        }
-    }
-    block.block.body.transactions.len() as u64
 }
 
 /// An error without the advice that the node gives with it.

@@ -1,12 +1,12 @@
-//! The indexes of logs and addresses: every row against the run it belongs to, the runs against each other, and what the
-//! index of logs holds against the logs there are. Whom a transaction involves only executing it could tell: the index of
+//! The indexes of logs, transactions and addresses: every row against the run it belongs to, the runs against each other, and
+//! what the first two hold against what the blocks make. Whom a transaction involves only executing it could tell: the index of
 //! addresses is checked against the sums it was written with.
 
 use super::{Opened, report::Notes, rows::Rows};
 use crate::{
     StorageError, TxPlace,
     runs::{Run, Tally, visit_row},
-    tables::{self, ADDRESS_INDEX, ADDRESS_RUNS, LOG_INDEX, LOG_RUNS},
+    tables::{self, ADDRESS_INDEX, ADDRESS_RUNS, LOG_INDEX, LOG_RUNS, TX_INDEX, TX_RUNS},
 };
 use atoll_kv::Table;
 use atoll_primitives::SealedHeader;
@@ -29,19 +29,38 @@ impl Runs {
     }
 }
 
-/// The runs of the index of logs. An index that ends below the base is completed when the directory is opened.
-pub(super) fn log_runs(opened: &Opened, base: &SealedHeader, notes: &mut Notes<'_>) -> Runs {
-    read_runs(opened, LOG_RUNS, 1, base.number, notes)
+/// The runs of the indexes of logs and of transactions. One that ends below the base is completed when the directory is opened.
+pub(super) fn runs(opened: &Opened, base: &SealedHeader, notes: &mut Notes<'_>) -> [Runs; 2] {
+    let (first, last) = tx_places(base);
+    let logs = read_runs(opened, LOG_RUNS, 1, base.number, notes);
+    [logs, read_runs(opened, TX_RUNS, first, last, notes)]
 }
 
-/// `logs` is what the index has to hold: of all canonical blocks up to its end, unless some could not be read.
-pub(super) fn check(opened: &Opened, base: &SealedHeader, runs: &Runs, logs: Option<Tally>, notes: &mut Notes<'_>) {
-    let found = read_rows(opened, LOG_INDEX, runs, notes);
-    if logs.is_some_and(|logs| logs != found) {
-        let (found, logs) = (found.postings, logs.map_or(0, |logs| logs.postings));
-        notes.fault(LOG_INDEX.0, format!("{found} postings are not the {logs} that the logs of the blocks make"));
+/// The last blocks they cover.
+pub(super) fn ends([logs, transactions]: &[Runs; 2]) -> [Option<u64>; 2] {
+    [logs.end(), transactions.end().map(|end| TxPlace::decode(end).block)]
+}
+
+fn tx_places(base: &SealedHeader) -> (u64, u64) {
+    (TxPlace::first_of(1).encode(), TxPlace::last_of(base.number).encode())
+}
+
+/// `made` is what the indexes have to hold: of all canonical blocks up to their ends, unless some could not be read.
+pub(super) fn check(
+    opened: &Opened,
+    base: &SealedHeader,
+    runs: &[Runs; 2],
+    made: Option<[Tally; 2]>,
+    notes: &mut Notes<'_>,
+) {
+    for (which, table) in [LOG_INDEX, TX_INDEX].into_iter().enumerate() {
+        let found = read_rows(opened, table, &runs[which], notes);
+        if let Some(made) = made.map(|made| made[which]).filter(|made| *made != found) {
+            let (found, made) = (found.postings, made.postings);
+            notes.fault(table.0, format!("{found} postings are not the {made} that the blocks make"));
+        }
     }
-    let (first, last) = (TxPlace::first_of(1).encode(), TxPlace::last_of(base.number).encode());
+    let (first, last) = tx_places(base);
     let runs = read_runs(opened, ADDRESS_RUNS, first, last, notes);
     read_rows(opened, ADDRESS_INDEX, &runs, notes);
 }

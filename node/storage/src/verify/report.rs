@@ -93,11 +93,6 @@ impl<'a> Notes<'a> {
         }
     }
 
-    /// How many faults there are.
-    pub fn count(&self) -> u64 {
-        self.report.counts.values().sum()
-    }
-
     pub fn fault(&mut self, part: &'static str, what: String) {
         let count = self.report.counts.entry(part).or_default();
         *count += 1;

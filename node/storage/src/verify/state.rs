@@ -1,102 +1,77 @@
-//! The flat state against the tries, and the tries against the base's state root.
-//!
-//! Flat rows are ordered by address, leaves by its hash: they are compared as sets, by a sum over the hashes of
-//! their entries, which takes no memory. Only where the sums differ is every entry looked up.
+//! The states in the log: from the root of each block's down to everything it does not share with the block before, every
+//! node against the reference its parent has of it, every key against its hash, every account's code and storage. So each
+//! node is looked at once, however long the chain is.
 
-use super::{Opened, report::Notes, rows::Rows, tries};
+use super::{Opened, report::Notes, rows::Rows};
 use crate::{
     StorageError,
-    tables::{self, ACCOUNT_TRIE, ACCOUNTS, CODE, SLOTS, STORAGE_TRIE},
-    trie::{self, NodeSource},
+    base::{decode_account, decode_slot},
+    statelog::{self, Child, Leaf, LogNode, NodePos},
+    storage::decode_header,
+    tables::{self, CANONICAL, CODE, HEADERS, META, STATE_ROOTS},
+    trie::hashed_path,
 };
-use alloy_rlp::Decodable;
-use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
-use atoll_kv::Kv;
-use atoll_primitives::{Account, Address, B256, Bytes, SealedHeader, U256, keccak256};
+use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, nodes::RlpNode};
+use atoll_primitives::{B256, SealedHeader, keccak256, primitives::map::B256Set};
 
-/// A sum over entries, the same in whatever order they come.
-#[derive(Default, PartialEq, Eq)]
-pub(super) struct Sum {
-    pub entries: u64,
-    hashes: U256,
+const PART: &str = statelog::NAME.0;
+
+/// A walk over what one block's state has of its own.
+struct Walk<'w, 'n> {
+    opened: &'w Opened,
+    notes: &'w mut Notes<'n>,
+    /// Nodes before it were looked at with the blocks before.
+    from: NodePos,
+    /// Code that was found already.
+    code: B256Set,
 }
 
-impl Sum {
-    pub fn add(&mut self, parts: &[&[u8]]) {
-        self.entries += 1;
-        self.hashes = self.hashes.wrapping_add(keccak256(parts.concat()).into());
-    }
-
-    fn account(&mut self, hash: &B256, account: &Account) {
-        let (nonce, balance) = (account.nonce.to_be_bytes(), account.balance.to_be_bytes::<32>());
-        self.add(&[hash.as_slice(), &nonce, &balance, account.code_hash.as_slice()]);
-    }
-
-    fn slot(&mut self, account: &B256, slot: &B256, value: &U256) {
-        self.add(&[account.as_slice(), slot.as_slice(), &value.to_be_bytes::<32>()]);
-    }
+/// Which trie a node belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trie {
+    Accounts,
+    Slots,
 }
 
-/// Whether flat state and tries are sound.
-pub(super) fn check(opened: &Opened, base: &SealedHeader, notes: &mut Notes<'_>) -> Result<bool, StorageError> {
-    let before = notes.count();
-    let tries = sum_tries(opened, base, notes);
-    // What hangs on a damaged node is not summed: the difference then says nothing.
-    let whole = notes.count() == before;
+/// Checks the states of all blocks that are kept.
+pub(super) fn check(opened: &Opened, base: &SealedHeader, notes: &mut Notes<'_>) {
     check_code(opened, notes);
-    let accounts = sum_accounts(opened, notes);
-    let slots = sum_slots(opened, notes);
-    if whole && accounts != tries.0 {
-        differ(ACCOUNTS.0, &accounts, &tries.0, notes);
-        name_accounts(opened, base, notes);
-    }
-    if whole && slots != tries.1 {
-        differ(SLOTS.0, &slots, &tries.1, notes);
-        name_slots(opened, base, notes);
-    }
-    Ok(notes.count() == before)
-}
-
-fn differ(table: &'static str, flat: &Sum, trie: &Sum, notes: &mut Notes<'_>) {
-    notes.fault(table, format!("{} rows are not the {} leaves of the trie", flat.entries, trie.entries));
-}
-
-/// Walks the account trie, and with each account its storage trie: both tables are ordered by the account's hash.
-fn sum_tries(opened: &Opened, base: &SealedHeader, notes: &mut Notes<'_>) -> (Sum, Sum) {
-    let (mut accounts, mut slots) = (Sum::default(), Sum::default());
-    notes.begin(ACCOUNT_TRIE.0, None);
-    let (mut nodes, mut storage) = (Rows::new(&opened.kv, ACCOUNT_TRIE), Rows::new(&opened.kv, STORAGE_TRIE));
-    let mut leaf = |path: &Nibbles, value: &[u8], notes: &mut Notes<'_>| {
-        let account = TrieAccount::decode(&mut &*value)
-            .map_err(|error| StorageError::corrupt(format!("leaf of an account: {error}")))
-            .and_then(|account| Ok((tries::hash_of(path)?, account)));
-        let Some((hash, account)) = notes.sound(ACCOUNT_TRIE.0, account) else { return };
-        let TrieAccount { nonce, balance, storage_root, code_hash } = account;
-        accounts.account(&hash, &Account { nonce, balance, code_hash });
-        if storage_root != EMPTY_ROOT_HASH {
-            sum_storage(&mut storage, &hash, storage_root, &mut slots, notes);
+    let row = |key: &[u8], notes: &mut Notes<'_>| notes.read(META, opened.kv.get(META, key)).flatten();
+    let number = |row: Option<Vec<u8>>| row.and_then(|row| tables::decode_u64(&row).ok());
+    let oldest = number(row(tables::META_PRUNED, notes)).unwrap_or_default();
+    notes.begin(STATE_ROOTS.0, base.number + 1 - oldest.min(base.number));
+    let mut walk = Walk { opened, notes, from: NodePos(0), code: B256Set::default() };
+    for number in oldest..=base.number {
+        walk.notes.step(1);
+        let row = walk.notes.read(STATE_ROOTS, opened.kv.get(STATE_ROOTS, &number.to_be_bytes())).flatten();
+        let Some(row) = row else {
+            walk.notes.fault(STATE_ROOTS.0, format!("block {number} has no row"));
+            continue;
+        };
+        let Some(root) = walk.notes.sound(STATE_ROOTS.0, tables::decode_state_root(&row)) else { continue };
+        if let Some(expected) = walk.state_root(number)
+            && !walk.root(Trie::Accounts, root, expected, &format!("block {number}"))
+        {
+            // Either may be what is wrong.
+            walk.notes.fault(STATE_ROOTS.0, format!("the root of block {number} is not {expected}"));
         }
-    };
-    tries::walk(&mut nodes, ACCOUNT_TRIE, &[], non_empty(base.state_root), notes, &mut leaf);
-    // Behind the last account with storage.
-    tries::walk(&mut storage, STORAGE_TRIE, &[], None, notes, &mut |_, _, _| ());
-    (accounts, slots)
+        walk.from = root.map_or(walk.from, |root| walk.from.max(NodePos(root.0.saturating_add(1))));
+    }
+    let (last, end) = (walk.from, number(row(tables::META_STATE, notes)));
+    if end.is_none_or(|end| end < last.0) {
+        notes.fault(META.0, format!("row `state` is not behind {}, where the last state stands", last.0));
+    }
+    check_rows(opened, oldest, base.number, notes);
 }
 
-fn non_empty(root: B256) -> Option<B256> {
-    (root != EMPTY_ROOT_HASH).then_some(root)
-}
-
-fn sum_storage(rows: &mut Rows<'_>, account: &B256, root: B256, slots: &mut Sum, notes: &mut Notes<'_>) {
-    let mut leaf = |path: &Nibbles, value: &[u8], notes: &mut Notes<'_>| {
-        let value = U256::decode(&mut &*value)
-            .map_err(|error| StorageError::corrupt(format!("leaf of a slot: {error}")))
-            .and_then(|value| Ok((tries::hash_of(path)?, value)));
-        if let Some((slot, value)) = notes.sound(STORAGE_TRIE.0, value) {
-            slots.slot(account, &slot, &value);
+fn check_rows(opened: &Opened, oldest: u64, newest: u64, notes: &mut Notes<'_>) {
+    notes.begin(STATE_ROOTS.0, None);
+    let mut rows = Rows::new(&opened.kv, STATE_ROOTS);
+    while let Some((key, _)) = rows.next(notes) {
+        if tables::decode_u64(&key).map_or(true, |number| number < oldest || number > newest) {
+            notes.fault(STATE_ROOTS.0, format!("a row is there for {key:02x?}, which is no block whose state is kept"));
         }
-    };
-    tries::walk(rows, STORAGE_TRIE, account.as_slice(), Some(root), notes, &mut leaf);
+    }
 }
 
 fn check_code(opened: &Opened, notes: &mut Notes<'_>) {
@@ -109,103 +84,84 @@ fn check_code(opened: &Opened, notes: &mut Notes<'_>) {
     }
 }
 
-fn accounts<'a>(kv: &'a Kv, notes: &mut Notes<'_>) -> Rows<'a> {
-    notes.begin(ACCOUNTS.0, None);
-    Rows::new(kv, ACCOUNTS)
-}
-
-/// The next account's row, decoded; rows that do not decode are faults and passed over.
-fn next_account(rows: &mut Rows<'_>, notes: &mut Notes<'_>) -> Option<(Address, Account)> {
-    loop {
-        let (key, value) = rows.next(notes)?;
-        let decoded = tables::decode_account(&value).and_then(|account| {
-            let absent = || StorageError::corrupt("an account that is none");
-            let address = Address::try_from(key.as_slice()).map_err(|_| StorageError::corrupt("a key of wrong length"));
-            Ok((address?, account.ok_or_else(absent)?))
-        });
-        if let Some(found) = notes.sound(ACCOUNTS.0, decoded) {
-            return Some(found);
-        }
+impl Walk<'_, '_> {
+    /// What the header of the canonical block says. What else is wrong with it was said before.
+    fn state_root(&mut self, number: u64) -> Option<B256> {
+        let kv = &self.opened.kv;
+        let hash = self.notes.read(CANONICAL, kv.get(CANONICAL, &number.to_be_bytes())).flatten()?;
+        let hash = tables::decode_hash(&hash).ok()?;
+        let rlp = self.notes.read(HEADERS, kv.get(HEADERS, hash.as_slice())).flatten()?;
+        (keccak256(&rlp) == hash).then(|| decode_header(hash, &rlp).ok()).flatten().map(|header| header.state_root)
     }
-}
 
-fn sum_accounts(opened: &Opened, notes: &mut Notes<'_>) -> Sum {
-    let (mut sum, mut rows) = (Sum::default(), accounts(&opened.kv, notes));
-    while let Some((address, account)) = next_account(&mut rows, notes) {
-        sum.account(&keccak256(address), &account);
-        if account.has_code() {
-            let code = notes.read(CODE, opened.kv.get(CODE, account.code_hash.as_slice()));
-            if code.is_some_and(|code| code.is_none()) {
-                notes.fault(CODE.0, format!("{} is missing, the code of {address}", account.code_hash));
+    /// A whole trie; `of` says whose. Whether its root is the one expected.
+    fn root(&mut self, trie: Trie, root: Option<NodePos>, expected: B256, of: &str) -> bool {
+        let Some(pos) = root else {
+            if expected != EMPTY_ROOT_HASH {
+                self.notes.fault(PART, format!("the trie of {of} is missing"));
+            }
+            return expected == EMPTY_ROOT_HASH;
+        };
+        let Some(node) = self.notes.sound(PART, self.opened.log.node(pos)) else { return false };
+        // A short root is hashed all the same.
+        if keccak256(node.rlp()) != expected {
+            self.notes.fault(PART, format!("the root at {} is not {expected}, which {of} has", pos.0));
+            return false;
+        }
+        if pos >= self.from {
+            self.below(trie, &node, &Nibbles::new());
+        }
+        true
+    }
+
+    fn below(&mut self, trie: Trie, node: &LogNode, path: &Nibbles) {
+        self.notes.step(1);
+        match node {
+            LogNode::Leaf(leaf) => self.leaf(trie, leaf, &path.join(&leaf.key)),
+            LogNode::Extension { key, child } => self.child(trie, child, path.join(key)),
+            LogNode::Branch(branch) => {
+                for (nibble, child) in branch.children() {
+                    let mut path = *path;
+                    path.push(nibble);
+                    self.child(trie, child, path);
+                }
             }
         }
     }
-    sum
-}
 
-/// The next slot's row, decoded, as for accounts.
-fn next_slot(rows: &mut Rows<'_>, notes: &mut Notes<'_>) -> Option<(Address, U256, U256)> {
-    loop {
-        let (key, value) = rows.next(notes)?;
-        let decoded = tables::decode_value(&value).and_then(|value| match key.split_at_checked(20) {
-            Some((address, slot)) if slot.len() == 32 && !value.is_zero() => {
-                Ok((Address::from_slice(address), U256::from_be_slice(slot), value))
+    fn child(&mut self, trie: Trie, child: &Child, path: Nibbles) {
+        if child.pos < self.from {
+            return;
+        }
+        let Some(node) = self.notes.sound(PART, self.opened.log.node(child.pos)) else { return };
+        if RlpNode::from_rlp(&node.rlp()) != child.reference {
+            self.notes.fault(PART, format!("the node at {} is not the one its parent means", child.pos.0));
+        }
+        self.below(trie, &node, &path);
+    }
+
+    fn leaf(&mut self, trie: Trie, leaf: &Leaf, path: &Nibbles) {
+        if hashed_path(&leaf.preimage) != *path {
+            self.notes.fault(PART, format!("a leaf at {path:?} is of {:02x?}, which has another hash", leaf.preimage));
+        }
+        if trie == Trie::Slots {
+            let value = decode_slot(&leaf.value).and_then(|value| match value.is_zero() {
+                true => Err(StorageError::corrupt("a slot without a value")),
+                false => Ok(value),
+            });
+            self.notes.sound(PART, value);
+            return;
+        }
+        let Some(account) = self.notes.sound(PART, decode_account(&leaf.value)) else { return };
+        let kv = &self.opened.kv;
+        let code = account.code_hash;
+        if code != atoll_primitives::primitives::KECCAK256_EMPTY && self.code.insert(code) {
+            let found = self.notes.read(CODE, kv.get(CODE, code.as_slice()));
+            if found.is_some_and(|found| found.is_none()) {
+                self.notes.fault(CODE.0, format!("{code} is missing, the code of {:02x?}", leaf.preimage));
             }
-            _ => Err(StorageError::corrupt("a slot with a key of wrong length, or without a value")),
-        });
-        if let Some(found) = notes.sound(SLOTS.0, decoded) {
-            return Some(found);
         }
-    }
-}
-
-fn sum_slots(opened: &Opened, notes: &mut Notes<'_>) -> Sum {
-    notes.begin(SLOTS.0, None);
-    let (mut sum, mut rows) = (Sum::default(), Rows::new(&opened.kv, SLOTS));
-    let mut account = (Address::ZERO, keccak256(Address::ZERO));
-    while let Some((address, slot, value)) = next_slot(&mut rows, notes) {
-        if account.0 != address {
-            account = (address, keccak256(address));
-        }
-        sum.slot(&account.1, &keccak256(slot.to_be_bytes::<32>()), &value);
-    }
-    sum
-}
-
-/// The stored nodes, read one by one.
-pub(super) struct Nodes<'a>(pub &'a Kv);
-
-impl NodeSource for Nodes<'_> {
-    fn account_node(&self, path: &Nibbles) -> Result<Option<Bytes>, StorageError> {
-        Ok(self.0.get(ACCOUNT_TRIE, &tables::path_key(path))?.map(Bytes::from))
-    }
-
-    fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Bytes>, StorageError> {
-        Ok(self.0.get(STORAGE_TRIE, &tables::storage_node_key(account, path))?.map(Bytes::from))
-    }
-}
-
-/// Looks every account up in its trie and names those that differ.
-fn name_accounts(opened: &Opened, base: &SealedHeader, notes: &mut Notes<'_>) {
-    let mut rows = accounts(&opened.kv, notes);
-    while let Some((address, account)) = next_account(&mut rows, notes) {
-        let proof = trie::prove(&Nodes(&opened.kv), base.state_root, &address, &[]);
-        let Some(proof) = notes.sound(ACCOUNT_TRIE.0, proof) else { continue };
-        if proof.account != Some(account) {
-            notes.fault(ACCOUNTS.0, format!("{address} is not what the trie says"));
-        }
-    }
-}
-
-/// The same for slots.
-fn name_slots(opened: &Opened, base: &SealedHeader, notes: &mut Notes<'_>) {
-    notes.begin(SLOTS.0, None);
-    let mut rows = Rows::new(&opened.kv, SLOTS);
-    while let Some((address, slot, value)) = next_slot(&mut rows, notes) {
-        let proof = trie::prove(&Nodes(&opened.kv), base.state_root, &address, &[slot]);
-        let Some(proof) = notes.sound(STORAGE_TRIE.0, proof) else { continue };
-        if proof.storage.first().is_none_or(|proof| proof.value != value) {
-            notes.fault(SLOTS.0, format!("slot {slot} of {address} is not what the trie says"));
-        }
+        let of = format!("account {:02x?}", leaf.preimage);
+        self.root(Trie::Slots, leaf.storage, account.storage_root, &of);
     }
 }

@@ -1,0 +1,300 @@
+//! The log by itself: what is appended is read again, also by whoever opens it anew; old roots stay; old files can go.
+
+use super::*;
+use crate::{
+    base::{decode_account, decode_slot},
+    trie::{self, Found, NodeSource, Parent, hashed_path, path_of},
+};
+use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
+use atoll_primitives::{Account, Address, B256, StateChanges, StorageChanges, U256, keccak256};
+use std::{collections::BTreeMap, fs};
+
+type World = BTreeMap<Address, (u64, BTreeMap<U256, U256>)>;
+
+/// The states of a log, block after block.
+struct Chain<'a> {
+    log: &'a StateLog,
+    world: World,
+    root: Option<NodePos>,
+    hash: B256,
+}
+
+struct Source<'a>(&'a StateLog, Option<NodePos>);
+
+impl NodeSource for Source<'_> {
+    fn account_node(&self, path: &Nibbles) -> Result<Option<Found>, StorageError> {
+        Ok(self.0.at(self.1, path)?.map(|placed| Found::Logged(placed.node, placed.reference)))
+    }
+
+    fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Found>, StorageError> {
+        let leaf = self.0.leaf(self.1, &path_of(account))?;
+        let root = leaf.and_then(|leaf| leaf.as_leaf().and_then(|leaf| leaf.storage));
+        Ok(self.0.at(root, path)?.map(|placed| Found::Logged(placed.node, placed.reference)))
+    }
+}
+
+fn address(n: u64) -> Address {
+    Address::from_word(keccak256(n.to_be_bytes()))
+}
+
+impl<'a> Chain<'a> {
+    fn new(log: &'a StateLog) -> Self {
+        Self { log, world: World::new(), root: None, hash: EMPTY_ROOT_HASH }
+    }
+
+    /// A block that gives each of these accounts a nonce and slots.
+    fn block<T>(&mut self, accounts: T, appender: &mut Appender<'_>)
+    where
+        T: IntoIterator<Item = (u64, Option<u64>)>,
+    {
+        let mut changes = StateChanges::default();
+        for (n, nonce) in accounts {
+            let address = address(n);
+            let Some(nonce) = nonce else {
+                self.world.remove(&address);
+                changes.accounts.insert(address, None);
+                changes.storage.insert(address, StorageChanges { wiped: true, ..Default::default() });
+                continue;
+            };
+            let (known, slots) = self.world.entry(address).or_default();
+            *known = nonce;
+            changes.accounts.insert(address, Some(Account { nonce, ..Account::default() }));
+            let mut storage = StorageChanges::default();
+            for slot in (0..n % 5).map(|slot| U256::from(slot * nonce % 7)) {
+                let value = U256::from(nonce % 3);
+                storage.slots.insert(slot, value);
+                slots.insert(slot, value);
+            }
+            slots.retain(|_, value| !value.is_zero());
+            changes.storage.insert(address, storage);
+        }
+        // Nodes of the blocks before may not be in the files yet.
+        let source = Young(appender, self.root);
+        let (hash, nodes) = trie::state_root(&source, self.hash, &changes, Parent::Stays).unwrap();
+        self.root = appender.block(self.root, &changes, &nodes).unwrap();
+        self.hash = hash;
+    }
+
+    fn check(&self) {
+        same(self.log, self.root, &self.world);
+    }
+}
+
+/// What is appended and not committed.
+struct Young<'a, 'b>(&'a Appender<'b>, Option<NodePos>);
+
+impl NodeSource for Young<'_, '_> {
+    fn account_node(&self, path: &Nibbles) -> Result<Option<Found>, StorageError> {
+        Ok(at(&|pos| self.0.node(pos), self.1, path)?.map(|placed| Found::Logged(placed.node, placed.reference)))
+    }
+
+    fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Found>, StorageError> {
+        let leaf = leaf(&|pos| self.0.node(pos), self.1, &path_of(account))?;
+        let root = leaf.and_then(|leaf| leaf.as_leaf().and_then(|leaf| leaf.storage));
+        Ok(at(&|pos| self.0.node(pos), root, path)?.map(|placed| Found::Logged(placed.node, placed.reference)))
+    }
+}
+
+/// A state is what it should be: by key, in order, and by its root.
+fn same(log: &StateLog, root: Option<NodePos>, world: &World) {
+    let mut listed = log.leaves(root, B256::ZERO);
+    let mut found = World::new();
+    while let Some((hash, node)) = listed.next().unwrap() {
+        let leaf = node.as_leaf().unwrap();
+        assert_eq!(keccak256(&leaf.preimage), hash);
+        let (mut slots, mut storage) = (BTreeMap::new(), log.leaves(leaf.storage, B256::ZERO));
+        while let Some((_, node)) = storage.next().unwrap() {
+            let leaf = node.as_leaf().unwrap();
+            slots.insert(U256::from_be_slice(&leaf.preimage), decode_slot(&leaf.value).unwrap());
+        }
+        let account = decode_account(&leaf.value).unwrap();
+        found.insert(Address::from_slice(&leaf.preimage), (account.nonce, slots));
+    }
+    assert_eq!(found, *world);
+    for (address, (nonce, _)) in world {
+        let node = log.leaf(root, &hashed_path(address.as_slice())).unwrap().unwrap();
+        assert_eq!(decode_account(&node.as_leaf().unwrap().value).unwrap().nonce, *nonce);
+    }
+    let expected = alloy_trie::root::state_root_unhashed(world.iter().map(|(address, (nonce, slots))| {
+        let root = atoll_primitives::storage_root(slots.iter().map(|(slot, value)| (*slot, *value)));
+        (*address, TrieAccount::new(*nonce, U256::ZERO, root, Account::default().code_hash))
+    }));
+    let rlp = Source(log, root).account_node(&Nibbles::new()).unwrap();
+    assert_eq!(rlp.map_or(EMPTY_ROOT_HASH, |found| keccak256(found.rlp())), expected);
+}
+
+/// Blocks that change, add and remove accounts among `accounts`.
+fn turn(n: u64, accounts: u64) -> Vec<(u64, Option<u64>)> {
+    (0..12).map(|k| ((n * 7 + k * 13) % accounts, (!(n + k).is_multiple_of(9)).then_some(n + 1))).collect()
+}
+
+#[test]
+fn every_state_is_read_again_also_after_opening_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = StateLog::open(dir.path(), 0, 1 << 16, 1 << 16).unwrap();
+    let mut chain = Chain::new(&log);
+    let (mut states, mut end) = (Vec::new(), 0);
+    for batch in 0..40 {
+        let mut appender = log.appender();
+        for n in batch * 5..batch * 5 + 5 {
+            chain.block(turn(n, 90), &mut appender);
+            states.push((chain.root, chain.world.clone()));
+        }
+        end = appender.commit().unwrap();
+        chain.check();
+    }
+    states.iter().for_each(|(root, world)| same(&log, *root, world));
+    drop(log);
+    assert!(fs::read_dir(dir.path()).unwrap().count() > 2, "several files");
+    let log = StateLog::open(dir.path(), end, 1 << 16, 1 << 16).unwrap();
+    states.iter().for_each(|(root, world)| same(&log, *root, world));
+}
+
+#[test]
+fn what_was_not_committed_is_cut_off_and_a_log_that_ends_too_early_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = StateLog::open(dir.path(), 0, 1 << 16, 1 << 16).unwrap();
+    let mut chain = Chain::new(&log);
+    let mut appender = log.appender();
+    chain.block(turn(1, 50), &mut appender);
+    let end = appender.commit().unwrap();
+    let (root, hash, world) = (chain.root, chain.hash, chain.world.clone());
+    let mut appender = log.appender();
+    (0..200).for_each(|n| chain.block(turn(n, 50), &mut appender));
+    drop(appender);
+    assert_eq!(log.end(), end, "forgotten");
+    // Written over by the next one.
+    (chain.root, chain.hash, chain.world) = (root, hash, world.clone());
+    let mut appender = log.appender();
+    chain.block(turn(9, 50), &mut appender);
+    appender.commit().unwrap();
+    chain.check();
+    drop(log);
+    let log = StateLog::open(dir.path(), end, 1 << 16, 1 << 16).unwrap();
+    same(&log, root, &world);
+    drop(log);
+    let early = StateLog::open(dir.path(), end + 10, 1 << 16, 1 << 16);
+    assert!(matches!(early.map(drop), Err(StorageError::Corrupt { what }) if what.contains("ends at")));
+}
+
+#[test]
+fn a_changed_byte_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = StateLog::open(dir.path(), 0, 1 << 16, 1 << 16).unwrap();
+    let mut chain = Chain::new(&log);
+    let mut appender = log.appender();
+    chain.block(turn(1, 50), &mut appender);
+    let end = appender.commit().unwrap();
+    let (root, accounts) = (chain.root, chain.world.clone());
+    drop(log);
+    let file = dir.path().join("00000000.nodes");
+    let whole = fs::read(&file).unwrap();
+    for at in (8..whole.len()).step_by(11) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(&file, bytes).unwrap();
+        let log = StateLog::open(dir.path(), end, 1 << 16, 1 << 16).unwrap();
+        let read = |address: &Address| -> Result<(), StorageError> {
+            let leaf = log.leaf(root, &hashed_path(address.as_slice()))?;
+            let mut slots = log.leaves(leaf.and_then(|leaf| leaf.as_leaf().and_then(|leaf| leaf.storage)), B256::ZERO);
+            while slots.next()?.is_some() {}
+            Ok(())
+        };
+        let failed: Vec<_> = accounts.keys().filter_map(|address| read(address).err()).collect();
+        assert!(!failed.is_empty(), "byte {at}");
+        assert!(failed.iter().all(|error| matches!(error, StorageError::Corrupt { .. })));
+    }
+}
+
+#[test]
+fn a_difference_is_what_changed_and_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = StateLog::open(dir.path(), 0, 1 << 20, 1 << 16).unwrap();
+    let mut chain = Chain::new(&log);
+    let mut states = vec![(None, World::new())];
+    for n in 0..60 {
+        let mut appender = log.appender();
+        chain.block(turn(n, 40), &mut appender);
+        appender.commit().unwrap();
+        states.push((chain.root, chain.world.clone()));
+    }
+    for (i, (old_root, old)) in states.iter().enumerate() {
+        for (new_root, new) in states.iter().skip(i).step_by(7) {
+            let mut found = BTreeMap::new();
+            log.diff(*old_root, *new_root, &mut |before, after| {
+                let key = before.or(after).map(|leaf| leaf.preimage.clone()).unwrap();
+                assert!(found.insert(key, (before.is_some(), after.is_some())).is_none(), "once");
+                Ok(())
+            })
+            .unwrap();
+            let mut expected = BTreeMap::new();
+            for address in old.keys().chain(new.keys()).filter(|address| old.get(*address) != new.get(*address)) {
+                let there = (old.contains_key(address), new.contains_key(address));
+                expected.insert(Box::<[u8]>::from(address.as_slice()), there);
+            }
+            assert_eq!(found, expected);
+        }
+    }
+}
+
+#[test]
+fn once_swept_the_newest_state_needs_no_old_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = StateLog::open(dir.path(), 0, 1 << 16, 1 << 16).unwrap();
+    let mut chain = Chain::new(&log);
+    let mut appender = log.appender();
+    chain.block((0..2_000).map(|n| (n, Some(1))), &mut appender);
+    appender.commit().unwrap();
+    let mut sweep = Some(Sweep::begin(NodePos(log.end())));
+    let cutoff = NodePos(log.end());
+    let mut steps = 0;
+    while let Some(step) = sweep {
+        // Blocks go on meanwhile, everywhere in the state.
+        let mut appender = log.appender();
+        chain.block((0..9).map(|k| ((steps * 31 + k * 222) % 2_000, Some(steps + 2))), &mut appender);
+        let step = Sweep::decode(&step.encode()).unwrap();
+        (chain.root, sweep) = step.step(&mut appender, chain.root, 300).unwrap();
+        appender.commit().unwrap();
+        steps += 1;
+    }
+    assert!(steps > 5, "{steps} steps");
+    let (root, world) = (chain.root, chain.world.clone());
+    let end = log.end();
+    log.delete_before(cutoff).unwrap();
+    drop(log);
+    assert!(!dir.path().join("00000000.nodes").exists());
+    let log = StateLog::open(dir.path(), end, 1 << 16, 1 << 16).unwrap();
+    same(&log, root, &world);
+}
+
+/// So many accounts that their trie is changed in parts, down to where parts and the root itself melt away.
+#[test]
+fn blocks_that_touch_many_accounts_leave_the_same_tries() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = StateLog::open(dir.path(), 0, 1 << 20, 1 << 20).unwrap();
+    let mut chain = Chain::new(&log);
+    let nibble = |n: u64| keccak256(address(n))[0] >> 4;
+    let keep = |keep: &dyn Fn(u64) -> bool| -> Vec<(u64, Option<u64>)> {
+        (0..400).map(|n| (n, keep(n).then_some(7))).collect()
+    };
+    let one = (0..400).find(|n| nibble(*n) == 3).unwrap();
+    let blocks = [
+        (0..400).map(|n| (n, Some(1))).collect(),
+        (50..350).map(|n| (n, Some(n))).collect(),
+        keep(&|n| n % 3 == 0),
+        keep(&|n| nibble(n) == 3),
+        keep(&|_| true),
+        keep(&|n| n == one),
+        keep(&|n| n < 200),
+        keep(&|_| false),
+        keep(&|n| nibble(n) < 2),
+        keep(&|n| n == 0 || n == 1),
+        keep(&|n| n > 30),
+    ];
+    for block in blocks {
+        let mut appender = log.appender();
+        chain.block::<Vec<_>>(block, &mut appender);
+        appender.commit().unwrap();
+        chain.check();
+    }
+}

@@ -8,9 +8,9 @@ use crate::{
     trie::{Found, WarmTries, hashed_path, path_of},
 };
 use alloy_rlp::Decodable;
-use alloy_trie::{Nibbles, TrieAccount};
+use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
 use atoll_kv::Kv;
-use atoll_primitives::{Account, Address, B256, Bytes, U256};
+use atoll_primitives::{Account, Address, B256, Bytes, U256, keccak256};
 use quick_cache::{Weighter, sync::Cache};
 use std::{
     path::Path,
@@ -110,6 +110,12 @@ impl Base {
     /// The node of a state's account trie at this path.
     pub fn account_node(&self, state: &StateRoot, path: &Nibbles) -> Result<Option<Found>, StorageError> {
         self.found(state, state.root, path)
+    }
+
+    /// What a header has to say of a state.
+    pub fn root_hash(&self, state: &StateRoot) -> Result<B256, StorageError> {
+        let root = self.account_node(state, &Nibbles::new())?;
+        Ok(root.map_or(EMPTY_ROOT_HASH, |root| keccak256(root.rlp())))
     }
 
     fn found(&self, state: &StateRoot, root: Option<NodePos>, path: &Nibbles) -> Result<Option<Found>, StorageError> {

@@ -130,6 +130,7 @@ impl Storage {
     fn commit(&self, plan: &Plan) -> Result<Option<NodePos>, StorageError> {
         let committed = self.try_commit(plan);
         if committed.is_err() {
+            self.withdraw_indexes();
             self.stay();
         }
         committed
@@ -169,10 +170,7 @@ impl Storage {
         let oldest = base.oldest_state();
         base.set_oldest_state(pruning.oldest.unwrap_or(oldest));
         fault::point(Point::FlushBeforeCommit);
-        base.kv.write(batch).inspect_err(|_| {
-            base.set_oldest_state(oldest);
-            self.withdraw_indexes();
-        })?;
+        base.kv.write(batch).inspect_err(|_| base.set_oldest_state(oldest))?;
         fault::point(Point::FlushAfterCommit);
         self.publish_indexes(indexes);
         if let Some(cutoff) = pruning.unused {

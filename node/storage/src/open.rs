@@ -37,6 +37,7 @@ impl Storage {
     pub fn open(dir: &Path, spec: &ChainSpec, options: StorageOptions) -> Result<Self, StorageError> {
         fs::create_dir_all(dir).map_err(|source| StorageError::io(dir, source))?;
         let lock = lock(dir)?;
+        crate::rebuild::complete(dir)?;
         // The state is what is read most at random, so the engine gets an eighth of the memory.
         let kv = open_tables(dir, Some(options.engine), options.cache_bytes / 8)?;
         let genesis = Arc::new(spec.genesis_header());

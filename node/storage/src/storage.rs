@@ -290,12 +290,19 @@ impl Storage {
             return Ok(None);
         }
         self.inner.base.check_kept(header.number)?;
-        let state = match self.inner.base.state_root(header.number) {
-            Ok(state) => state,
-            Err(error) => {
+        let base = &self.inner.base;
+        let state = base.state_root(header.number).and_then(|state| Ok((state, base.root_hash(&state)?)));
+        let state = match state {
+            Ok((state, root)) if root == header.state_root => state,
+            wrong => {
                 // Pruned or unwound in between.
-                self.inner.base.check_kept(header.number)?;
-                return if self.canonical_hash(header.number)? == Some(*hash) { Err(error) } else { Ok(None) };
+                base.check_kept(header.number)?;
+                if self.canonical_hash(header.number)? != Some(*hash) {
+                    return Ok(None);
+                }
+                let (_, root) = wrong?;
+                let what = format!("the state of block {hash} has root {root}, not {}", header.state_root);
+                return Err(StorageError::corrupt(what).in_table(tables::STATE_ROOTS));
             }
         };
         let (base, filter) = (Arc::clone(&self.inner.base), Arc::new(Filter::empty()));

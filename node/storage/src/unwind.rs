@@ -9,9 +9,8 @@ use crate::{
     open::{put_base, put_block},
     tables,
 };
-use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 use atoll_kv::Batch;
-use atoll_primitives::{B256, SealedHeader, keccak256};
+use atoll_primitives::{B256, SealedHeader};
 use std::sync::Arc;
 
 impl Storage {
@@ -66,8 +65,7 @@ impl Storage {
     fn unwind_base(&self, base: &SealedHeader, target: Arc<SealedHeader>) -> Result<(), StorageError> {
         let mut batch = Batch::new();
         let state = self.inner.base.state_root(target.number)?;
-        let root = self.inner.base.account_node(&state, &Nibbles::new())?;
-        let computed = root.map_or(EMPTY_ROOT_HASH, |root| keccak256(root.rlp()));
+        let computed = self.inner.base.root_hash(&state)?;
         if computed != target.state_root {
             let (number, expected) = (target.number, target.state_root);
             return Err(StorageError::UnwindMismatch { number, computed, expected });
@@ -76,6 +74,8 @@ impl Storage {
             batch.delete(tables::STATE_ROOTS, number.to_be_bytes());
             batch.delete(tables::CANONICAL, number.to_be_bytes());
         }
+        // What was moved out of old files was moved in states that are given up.
+        batch.delete(tables::META, tables::META_SWEEP);
         let mut tail = self.inner.segments.tail();
         tail.sync()?;
         let mut memory = self.inner.memory.write();

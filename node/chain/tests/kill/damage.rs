@@ -333,6 +333,21 @@ fn a_damaged_state_log_is_named_and_made_again() {
     }
 }
 
+#[test]
+fn a_rebuild_broken_off_between_tables_and_state_is_completed() {
+    let sample = Sample::new(DbEngine::Redb);
+    let copy = sample.copy();
+    let dir = copy.path();
+    let result = rebuilt(dir, Scope::Everything);
+    // As if the process had died before the state was put into its place.
+    fs::rename(dir.join("state"), dir.join("state.rebuilt")).unwrap();
+    fs::rename(result.kept.join("state"), dir.join("state")).unwrap();
+    fs::write(dir.join("state/00000000.nodes"), b"damaged").unwrap();
+    sample.assert_searches(dir);
+    assert!(!dir.join("state.rebuilt").exists());
+    sample.assert_whole(dir);
+}
+
 fn segments(dir: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(dir.join("segments")).unwrap().map(|entry| entry.unwrap().path()).collect();

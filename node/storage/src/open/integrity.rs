@@ -8,7 +8,6 @@ use crate::{
     statelog::{self, NodePos},
     tables::{self, CANONICAL, HEADERS, LOCATIONS, META, STATE_ROOTS, TOTAL_DIFFICULTY},
 };
-use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 use atoll_kv::{Kv, Table};
 use atoll_primitives::{B256, SealedHeader, keccak256};
 use std::sync::Arc;
@@ -29,8 +28,7 @@ pub(super) fn base(persisted: &Base, segments: &Reader) -> Result<(Arc<SealedHea
     row(kv, TOTAL_DIFFICULTY, hash.as_slice(), hash)?;
     row(kv, STATE_ROOTS, &base.number.to_be_bytes(), hash)?;
     let state = persisted.state_root(base.number)?;
-    let root = persisted.account_node(&state, &Nibbles::new())?;
-    if root.map_or(EMPTY_ROOT_HASH, |root| keccak256(root.rlp())) != base.state_root {
+    if persisted.root_hash(&state)? != base.state_root {
         return Err(damaged(statelog::NAME, hash, "another state root"));
     }
     let position = row(kv, LOCATIONS, hash.as_slice(), hash)?;

@@ -108,8 +108,10 @@ impl Rebuild {
             return Err(StorageError::NoChain { dir: dir.to_owned() });
         }
         let (path, state_path) = (dir.join(UNDER_WAY), dir.join(STATE_UNDER_WAY));
-        remove(&path)?;
+        complete(dir)?;
+        // In this order: a state without tables beside it is one whose tables are in their place already.
         remove(&state_path)?;
+        remove(&path)?;
         let genesis = spec.genesis_header();
         // As before, if that can be told.
         let engine = DbEngine::of(&dir.join("tables")).ok().flatten().unwrap_or(options.engine);
@@ -214,26 +216,36 @@ impl Rebuild {
         }
         drop(storage);
         let kept = free_name(&dir);
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |source: io::Error| StorageError::io(&path, source)
-        };
-        fs::create_dir(&kept).map_err(io(&kept))?;
+        fs::create_dir(&kept).map_err(|source| StorageError::io(&kept, source))?;
         lost.cut_off(&dir.join("segments"), &kept)?;
-        for (name, made) in [("tables", dir.join(UNDER_WAY)), (STATE, dir.join(STATE_UNDER_WAY))] {
-            if !made.exists() {
-                continue;
-            }
-            let old = dir.join(name);
-            if old.exists() {
-                fs::rename(&old, kept.join(name)).map_err(io(&old))?;
-            }
-            fs::rename(&made, &old).map_err(io(&made))?;
-        }
-        fs::File::open(&dir).and_then(|dir| dir.sync_all()).map_err(io(&dir))?;
+        put_in_place(&dir, "tables", UNDER_WAY, &kept)?;
+        put_in_place(&dir, STATE, STATE_UNDER_WAY, &kept)?;
+        fs::File::open(&dir).and_then(|dir| dir.sync_all()).map_err(|source| StorageError::io(&dir, source))?;
         drop(lock);
         Ok(Rebuilt { head: target.number, hash: target.hash, kept, lost })
     }
+}
+
+/// Puts what was made anew into the place of the old, which is kept.
+fn put_in_place(dir: &Path, name: &str, made: &str, kept: &Path) -> Result<(), StorageError> {
+    let (old, made) = (dir.join(name), dir.join(made));
+    if !made.exists() {
+        return Ok(());
+    }
+    if old.exists() {
+        fs::rename(&old, kept.join(name)).map_err(|source| StorageError::io(&old, source))?;
+    }
+    fs::rename(&made, &old).map_err(|source| StorageError::io(&made, source))
+}
+
+/// Ends a rebuild that was broken off when the tables were in their place and the state was not yet.
+pub(crate) fn complete(dir: &Path) -> Result<(), StorageError> {
+    if !dir.join(STATE_UNDER_WAY).exists() || dir.join(UNDER_WAY).exists() {
+        return Ok(());
+    }
+    let kept = free_name(dir);
+    fs::create_dir(&kept).map_err(|source| StorageError::io(&kept, source))?;
+    put_in_place(dir, STATE, STATE_UNDER_WAY, &kept)
 }
 
 /// Whether there are rows of the index of addresses, or something that cannot be read in their place.

@@ -127,3 +127,38 @@ fn pruning_gives_the_room_of_old_states_back() {
     let states = ["state", "state_roots", "code", "meta"];
     assert!(states.iter().all(|part| !report.counts.contains_key(part)), "{:#?}", report.counts);
 }
+
+/// What a sweep has moved is no longer moved once blocks are undone: it begins anew.
+#[test]
+fn states_outlive_a_reorganisation_in_the_middle_of_a_sweep() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StorageOptions {
+        cache_bytes: 1 << 20,
+        flush_depth: 4,
+        prune: Some(10),
+        segment_bytes: 1 << 16,
+        ..StorageOptions::default()
+    };
+    let storage = Storage::open(dir.path(), &spec(), options).unwrap();
+    let mut blocks = Blocks::new();
+    let mut head = blocks.genesis;
+    for seed in 0..1200 {
+        head = blocks.extend(&storage, &head, seed);
+        if seed % 3 == 0 {
+            storage.flush().unwrap();
+        }
+        if seed % 17 == 16 {
+            storage.flush_all().unwrap();
+            let back = storage.canonical_hash(storage.head_number() - 8).unwrap().unwrap();
+            storage.unwind(&back).unwrap();
+            head = back;
+        }
+        blocks.world(&head).assert_same(&storage.head_state());
+    }
+    storage.flush_all().unwrap();
+    assert!(!dir.path().join("state/00000000.nodes").exists(), "the oldest file is gone");
+    drop(storage);
+    let report = crate::verify(dir.path(), &spec(), 1 << 20, &mut |_| ()).unwrap();
+    let states = ["state", "state_roots", "code", "meta"];
+    assert!(states.iter().all(|part| !report.counts.contains_key(part)), "{:#?}", report.counts);
+}

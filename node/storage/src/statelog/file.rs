@@ -101,7 +101,7 @@ impl Files {
                 format!("the state log ends at {}, {} bytes too early", newest * SPAN + found, end % SPAN - found);
             return Err(StorageError::corrupt(what).in_table(super::NAME));
         }
-        if end % SPAN > 0 {
+        if !end.is_multiple_of(SPAN) {
             let mut magic = [0; MAGIC.len()];
             let newest = path(dir, newest);
             let read = File::open(&newest).and_then(|file| read_at(&file, &mut magic, 0));

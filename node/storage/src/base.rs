@@ -16,7 +16,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -49,6 +49,8 @@ pub(crate) struct Base {
     pub warm: WarmTries,
     /// Number of the oldest block whose state is kept, raised before those below go.
     oldest_state: AtomicU64,
+    /// A flush failed when its batch was to be written: the tables may or may not say how far it swept.
+    pub sweep_in_doubt: AtomicBool,
 }
 
 impl Base {
@@ -64,6 +66,7 @@ impl Base {
             code: Cache::with_weighter((code_bytes / 8192).max(16), (code_bytes as u64).max(1 << 16), ByBytes),
             warm: WarmTries::new(cache_bytes / 24 * 7),
             oldest_state: AtomicU64::new(0),
+            sweep_in_doubt: AtomicBool::new(false),
         })
     }
 

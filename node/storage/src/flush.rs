@@ -13,7 +13,7 @@ use crate::{
 };
 use atoll_kv::Batch;
 use atoll_primitives::SealedHeader;
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 /// No batch moves more blocks: bounds its memory and how long a commit takes.
 const MAX_BLOCKS: u64 = 128;
@@ -167,10 +167,14 @@ impl Storage {
         fault::point(Point::FlushBeforeState);
         let end = appender.commit()?;
         batch.put(tables::META, tables::META_STATE, end.to_be_bytes());
-        let oldest = base.oldest_state();
-        base.set_oldest_state(pruning.oldest.unwrap_or(oldest));
+        if let Some(oldest) = pruning.oldest {
+            base.set_oldest_state(oldest);
+        }
         fault::point(Point::FlushBeforeCommit);
-        base.kv.write(batch).inspect_err(|_| base.set_oldest_state(oldest))?;
+        // An engine may have written a batch it could not open again: nothing is taken back on the strength of a failure.
+        base.sweep_in_doubt.store(true, Ordering::SeqCst);
+        base.kv.write(batch)?;
+        base.sweep_in_doubt.store(false, Ordering::SeqCst);
         fault::point(Point::FlushAfterCommit);
         self.publish_indexes(indexes);
         if let Some(cutoff) = pruning.unused {

@@ -11,6 +11,7 @@ use crate::{
     tables::{self, META, META_PRUNED, META_SWEEP, STATE_ROOTS},
 };
 use atoll_kv::Batch;
+use std::sync::atomic::Ordering;
 
 /// Blocks whose states one flush forgets at the most: more than it adds, so that it catches up.
 const MAX_BLOCKS: u64 = 512;
@@ -98,7 +99,9 @@ impl Storage {
         batch: &mut Batch,
     ) -> Result<Option<NodePos>, StorageError> {
         let row = self.inner.base.kv.get(META, META_SWEEP)?;
-        let stage = row.map_or(Ok(Stage::Resting { wake: 0 }), |row| Stage::decode(&row))?;
+        let anew = Stage::Resting { wake: 0 };
+        let doubted = self.inner.base.sweep_in_doubt.load(Ordering::SeqCst);
+        let stage = row.filter(|_| !doubted).map_or(Ok(anew), |row| Stage::decode(&row))?;
         let end = appender.end();
         let (next, unused) = match stage {
             Stage::Resting { wake } if end < wake => return Ok(None),
@@ -113,7 +116,7 @@ impl Storage {
             }
             Stage::Swept { block, .. } if oldest < block => return Ok(None),
             Stage::Swept { cutoff, .. } => {
-                let wake = end + (end - cutoff.0).max(self.inner.base.log.file_bytes());
+                let wake = end + end.saturating_sub(cutoff.0).max(self.inner.base.log.file_bytes());
                 (Stage::Resting { wake }, Some(cutoff))
             }
         };

@@ -157,7 +157,10 @@ impl Storage {
         if self.canonical_hash(number)? != Some(*hash) || number <= base.oldest_state() {
             return Ok(None);
         }
-        let (before, after) = (base.state_root(number - 1)?, base.state_root(number)?);
+        let states = base.state_root(number - 1).and_then(|before| Ok((before, base.state_root(number)?)));
+        // Pruned or unwound in between, perhaps with another block in its place.
+        let gone = number <= base.oldest_state() || self.canonical_hash(number)? != Some(*hash);
+        let (before, after) = if gone { return Ok(None) } else { states? };
         let (mut keys, mut tries) = (ChangedKeys::default(), Vec::new());
         let accounts = base.log.diff(before.root, after.root, &mut |old, new| {
             let Some(leaf) = new.or(old) else { return Ok(()) };

@@ -45,8 +45,8 @@ impl Storage {
                 let Some(next) = last.checked_sub(1) else { break };
                 target = next;
             }
-            // A flush may have moved it from memory into the index in between, or two changes went by.
-            if index.snapshot().version() == snapshot.version() {
+            // A flush may have moved it from memory into the index in between, or rows went.
+            if index.holds(&snapshot) && index.snapshot().version() == snapshot.version() {
                 return Ok(None);
             }
         }

@@ -89,7 +89,7 @@ impl Storage {
             batch.put(tables::META, tables::META_LEFT_HEAD, memory.head.hash.as_slice());
         }
         put_base(&mut batch, &target, tail.end());
-        let indexes = self.cut_indexes(target.number, &mut batch)?;
+        let indexes = self.cut_indexes(target.number, &mut batch).inspect_err(|_| self.withdraw_indexes())?;
         fault::point(Point::UnwindBeforeCommit);
         self.inner.base.kv.write(batch).inspect_err(|_| self.withdraw_indexes())?;
         fault::point(Point::UnwindAfterCommit);

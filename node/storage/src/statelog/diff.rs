@@ -50,10 +50,19 @@ impl StateLog {
             let Some(pos) = pos else { return Ok(None) };
             Ok(Some(Cursor { node: self.node(pos)?, pos, walked: 0, reference: None }))
         };
-        self.differ(root(before)?, root(after)?, changed)
+        self.differ(root(before)?, root(after)?, 0, changed)
     }
 
-    fn differ(&self, a: Option<Cursor>, b: Option<Cursor>, changed: &mut Changed<'_>) -> Result<(), StorageError> {
+    fn differ(
+        &self,
+        a: Option<Cursor>,
+        b: Option<Cursor>,
+        depth: usize,
+        changed: &mut Changed<'_>,
+    ) -> Result<(), StorageError> {
+        if depth > 64 {
+            return Err(StorageError::corrupt("a trie that is deeper than its keys are long"));
+        }
         match (&a, &b) {
             (None, None) => return Ok(()),
             (Some(a), Some(b)) if a.is_same(b) => return Ok(()),
@@ -77,7 +86,7 @@ impl StateLog {
                 Some(cursor) => self.step(cursor, nibble),
                 None => Ok(None),
             };
-            self.differ(step(&a)?, step(&b)?, changed)?;
+            self.differ(step(&a)?, step(&b)?, depth + 1, changed)?;
         }
         Ok(())
     }

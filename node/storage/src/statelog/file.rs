@@ -51,8 +51,8 @@ struct Tail {
     buffer: Vec<u8>,
     /// Where the buffer begins.
     buffered: u64,
-    /// Files written to and not yet synced.
-    unsynced: Vec<Arc<File>>,
+    /// Files written to and not yet synced, by number.
+    unsynced: Vec<(u64, Arc<File>)>,
 }
 
 fn file_of(pos: u64) -> u64 {
@@ -198,9 +198,10 @@ impl Files {
     pub fn commit(&self) -> Result<(), StorageError> {
         let mut tail = self.tail.lock();
         self.write(&mut tail)?;
-        for file in std::mem::take(&mut tail.unsynced) {
+        for (_, file) in &tail.unsynced {
             file.sync_data().map_err(|error| self.io(error))?;
         }
+        tail.unsynced.clear();
         Ok(())
     }
 
@@ -226,7 +227,11 @@ impl Files {
             return Ok(());
         }
         let number = file_of(tail.buffered);
-        let file = self.writable(number)?;
+        let open = tail.unsynced.iter().find(|(other, _)| *other == number).map(|(_, file)| Arc::clone(file));
+        let file = match open {
+            Some(file) => file,
+            None => self.writable(number)?,
+        };
         let offset = tail.buffered % SPAN;
         if fault::due(Point::StateHalfWritten) {
             let _ = file.write_all_at(&tail.buffer[..tail.buffer.len() / 2], offset);
@@ -234,8 +239,12 @@ impl Files {
         }
         // At a fixed place: what a failed write left is overwritten by the next.
         file.write_all_at(&tail.buffer, offset).map_err(|source| StorageError::io(&path(&self.dir, number), source))?;
-        if !tail.unsynced.iter().any(|other| Arc::ptr_eq(other, &file)) {
-            tail.unsynced.push(file);
+        if offset == 0 {
+            // The name of a new file is on disk only when its directory is.
+            File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(|error| self.io(error))?;
+        }
+        if !tail.unsynced.iter().any(|(other, _)| *other == number) {
+            tail.unsynced.push((number, file));
         }
         tail.buffer.clear();
         tail.buffered = tail.end;
@@ -254,16 +263,11 @@ impl Files {
         })
     }
 
-    /// The file of this number, made if it is not there; readers share it from then on.
+    /// The file of this number, made if it is not there.
     fn writable(&self, number: u64) -> Result<Arc<File>, StorageError> {
         let path = path(&self.dir, number);
         let io = |source| StorageError::io(&path, source);
-        let made = !path.exists();
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-        if made {
-            // The name of a new file is on disk only when its directory is.
-            File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io)?;
-        }
         Ok(Arc::new(file))
     }
 

@@ -25,6 +25,10 @@ impl StateLog {
     }
 }
 
+fn too_deep(path: &Nibbles) -> StorageError {
+    StorageError::corrupt(format!("a node below {path:?} that is no leaf"))
+}
+
 impl Leaves<'_> {
     /// The next leaf with its hashed key; `None` at the end.
     ///
@@ -35,15 +39,21 @@ impl Leaves<'_> {
             let node = self.log.node(pos)?;
             match node.as_ref() {
                 LogNode::Leaf(leaf) => {
-                    let full = path.join(&leaf.key);
-                    if full.len() != 64 {
-                        return Err(StorageError::corrupt(format!("a leaf at {full:?}, which is no hash")));
+                    if path.len() + leaf.key.len() != 64 {
+                        return Err(StorageError::corrupt(format!("a leaf at {path:?} {:?}, no hash", leaf.key)));
                     }
+                    let full = path.join(&leaf.key);
                     if full >= self.start {
                         return Ok(Some((B256::from_slice(&full.pack()), node)));
                     }
                 }
-                LogNode::Extension { key, child } => self.push(child.pos, path.join(key)),
+                LogNode::Extension { key, child } => {
+                    if path.len() + key.len() > 64 {
+                        return Err(too_deep(&path));
+                    }
+                    self.push(child.pos, path.join(key));
+                }
+                LogNode::Branch(_) if path.len() >= 64 => return Err(too_deep(&path)),
                 LogNode::Branch(branch) => {
                     let children: Vec<_> = branch.children().map(|(nibble, child)| (nibble, child.pos)).collect();
                     for (nibble, pos) in children.into_iter().rev() {

@@ -86,16 +86,23 @@ impl StateLog {
         if let Some(node) = self.cache.get(&pos) {
             return Ok(node);
         }
-        let node = Arc::new(self.read(pos)?);
+        let node = Arc::new(self.read(pos, 0)?);
         self.cache.insert(pos, Arc::clone(&node));
         Ok(node)
     }
 
-    fn read(&self, pos: NodePos) -> Result<LogNode, StorageError> {
+    /// `patches` were read on the way here.
+    fn read(&self, pos: NodePos, patches: u8) -> Result<LogNode, StorageError> {
+        let damaged = |what| StorageError::corrupt(format!("the node at {} {what}", pos.0)).in_table(NAME);
         let decoded = self.files.read(pos, Decoded::new)?;
-        // Each rests on an older one, so this ends; their number is checked as they are put together.
-        decoded
-            .over(|old| if old < pos { self.read(old) } else { Err(StorageError::corrupt("a patch of a later node")) })
+        // What a node leads to was appended before it, so every walk ends.
+        if decoded.newest().is_some_and(|newest| newest >= pos) {
+            return Err(damaged("leads to a later one"));
+        }
+        decoded.over(|old| match patches < node::MAX_PATCHES {
+            true => self.read(old, patches + 1),
+            false => Err(damaged("rests on too many")),
+        })
     }
 
     /// The leaf of a hashed key below a root.

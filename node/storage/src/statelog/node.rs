@@ -162,6 +162,9 @@ impl Decoded {
             LEAF => Self::Node(LogNode::Leaf(take_leaf(&mut bytes)?)),
             EXTENSION => {
                 let key = take_nibbles(&mut bytes)?;
+                if key.is_empty() {
+                    return Err(damaged("an extension by nothing"));
+                }
                 let inline = take::<1>(&mut bytes)?[0] != 0;
                 Self::Node(LogNode::Extension { key, child: take_child(&mut bytes, inline)? })
             }
@@ -174,6 +177,16 @@ impl Decoded {
             kind => return Err(damaged(&format!("kind {kind}"))),
         };
         if bytes.is_empty() { Ok(node) } else { Err(damaged("bytes behind its end")) }
+    }
+
+    /// The last of the places it names.
+    pub fn newest(&self) -> Option<NodePos> {
+        match self {
+            Self::Node(LogNode::Leaf(leaf)) => leaf.storage,
+            Self::Node(LogNode::Extension { child, .. }) => Some(child.pos),
+            Self::Node(LogNode::Branch(branch)) => branch.children.iter().map(|child| child.pos).max(),
+            Self::Patch { old, changed, .. } => changed.children.iter().map(|child| child.pos).chain([*old]).max(),
+        }
     }
 
     /// The node, given what a patch rests on.

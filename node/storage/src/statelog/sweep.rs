@@ -75,6 +75,9 @@ impl Step<'_, '_> {
             self.stopped = Some(path.clone());
             return Ok(pos);
         }
+        if path.len() > 128 {
+            return Err(StorageError::corrupt("a trie that is deeper than its keys are long"));
+        }
         self.left -= 1;
         let node = self.appender.node(pos)?;
         let old = |pos: NodePos| pos < self.sweep.cutoff;

@@ -298,3 +298,43 @@ fn blocks_that_touch_many_accounts_leave_the_same_tries() {
         chain.check();
     }
 }
+
+/// Records that are sound by their checksums and lead nowhere good.
+#[test]
+fn records_that_lead_in_circles_or_too_far_are_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = StateLog::open(dir.path(), 0, 1 << 20, 1 << 16).unwrap();
+    let place = |pos: u64| pos.to_le_bytes()[..6].to_vec();
+    let put = |record: &[u8]| {
+        let pos = log.files.append(record).unwrap();
+        log.files.spill().unwrap();
+        pos
+    };
+    let refused = |pos: NodePos| matches!(log.node(pos), Err(StorageError::Corrupt { .. }));
+    // Patches on patches without end.
+    let mut last = put(&[&[2, 0, 0, 0, 0][..]].concat());
+    log.node(last).unwrap();
+    let patch = |on: NodePos| [&[3][..], &place(on.0), &[0; 6]].concat();
+    for n in 1..5_000 {
+        last = put(&patch(last));
+        assert_eq!(refused(last), n > usize::from(node::MAX_PATCHES), "{n} patches");
+    }
+    // Itself, a later one, an extension by nothing, an unknown kind, nothing at all.
+    let extension = |nibbles: &[u8], to: u64| [&[1][..], nibbles, &[0], &place(to), &[7; 32]].concat();
+    assert!(refused(put(&extension(&[1, 0x50], log.end()))));
+    assert!(refused(put(&extension(&[1, 0x50], log.end() + 1000))));
+    assert!(refused(put(&patch(NodePos(log.end())))));
+    assert!(refused(put(&extension(&[0], last.0))));
+    assert!(refused(put(&extension(&[200, 1, 2], last.0))));
+    assert!(refused(put(&[9, 9, 9])) && refused(put(&[])));
+    assert!(refused(NodePos(log.end())) && refused(NodePos(1 << 47)));
+    // Longer than any key: found out by whoever walks, before it is one path.
+    let mut deep = put(&[&[0, 0][..], &[1, 0x80], &[1, 9]].concat());
+    for _ in 0..70 {
+        deep = put(&extension(&[1, 0x50], deep.0));
+    }
+    assert!(matches!(log.leaves(Some(deep), B256::ZERO).next(), Err(StorageError::Corrupt { .. })));
+    assert!(log.diff(Some(deep), None, &mut |_, _| Ok(())).is_err());
+    assert!(log.leaf(Some(deep), &path_of(&B256::repeat_byte(0x55))).unwrap().is_none());
+    assert!(log.at(Some(deep), &Nibbles::from_nibbles([5; 64])).unwrap().is_some());
+}

@@ -1,6 +1,6 @@
 //! The states in the log: from the root of each block's down to everything it does not share with the block before, every
 //! node against the reference its parent has of it, every key against its hash, every account's code and storage. So each
-//! node is looked at once, however long the chain is.
+//! node is looked at once, however long the chain is; the newest state is walked whole besides.
 
 use super::{Opened, report::Notes, rows::Rows};
 use crate::{
@@ -57,11 +57,25 @@ pub(super) fn check(opened: &Opened, base: &SealedHeader, notes: &mut Notes<'_>)
         }
         walk.from = root.map_or(walk.from, |root| walk.from.max(NodePos(root.0.saturating_add(1))));
     }
-    let (last, end) = (walk.from, number(row(tables::META_STATE, notes)));
+    let last = walk.from;
+    whole_state(&mut walk, base);
+    let end = number(row(tables::META_STATE, notes));
     if end.is_none_or(|end| end < last.0) {
         notes.fault(META.0, format!("row `state` is not behind {}, where the last state stands", last.0));
     }
     check_rows(opened, oldest, base.number, notes);
+}
+
+/// The newest state once more from its root to every leaf: that no block's nodes lead to wrong older ones.
+fn whole_state(walk: &mut Walk<'_, '_>, base: &SealedHeader) {
+    walk.notes.begin(PART, None);
+    walk.from = NodePos(0);
+    let row = walk.opened.kv.get(STATE_ROOTS, &base.number.to_be_bytes());
+    let row = walk.notes.read(STATE_ROOTS, row).flatten();
+    // What is wrong with the row was said before.
+    if let Some(Ok(root)) = row.map(|row| tables::decode_state_root(&row)) {
+        walk.root(Trie::Accounts, root, base.state_root, "the newest state");
+    }
 }
 
 fn check_rows(opened: &Opened, oldest: u64, newest: u64, notes: &mut Notes<'_>) {
@@ -116,6 +130,15 @@ impl Walk<'_, '_> {
 
     fn below(&mut self, trie: Trie, node: &LogNode, path: &Nibbles) {
         self.notes.step(1);
+        let deeper = match node {
+            LogNode::Leaf(leaf) => leaf.key.len(),
+            LogNode::Extension { key, .. } => key.len(),
+            LogNode::Branch(_) => 1,
+        };
+        if path.len() + deeper > 64 {
+            self.notes.fault(PART, format!("a node at {path:?} that leads too deep"));
+            return;
+        }
         match node {
             LogNode::Leaf(leaf) => self.leaf(trie, leaf, &path.join(&leaf.key)),
             LogNode::Extension { key, child } => self.child(trie, child, path.join(key)),
@@ -136,6 +159,7 @@ impl Walk<'_, '_> {
         let Some(node) = self.notes.sound(PART, self.opened.log.node(child.pos)) else { return };
         if RlpNode::from_rlp(&node.rlp()) != child.reference {
             self.notes.fault(PART, format!("the node at {} is not the one its parent means", child.pos.0));
+            return;
         }
         self.below(trie, &node, &path);
     }

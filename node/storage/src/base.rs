@@ -39,12 +39,19 @@ pub(crate) struct StateRoot {
     pub root: Option<NodePos>,
 }
 
+/// An account, and the root of its storage.
+type FoundAccount = (Account, Option<NodePos>);
+
 /// The persisted state.
 pub(crate) struct Base {
     pub kv: Kv,
     pub log: StateLog,
     /// Entries leave at the bound those not read for long.
     code: Cache<B256, Bytes, ByBytes>,
+    /// Accounts of a state, named by its root, with the roots of their storage; and slots of a storage trie, named by its own.
+    /// What is named so never changes. Walking the trie each time would cost a call several times what it does.
+    accounts: Cache<(NodePos, Address), Option<FoundAccount>>,
+    slots: Cache<(NodePos, U256), U256>,
     /// Named by their content: they need no care when the base moves.
     pub warm: WarmTries,
     /// Number of the oldest block whose state is kept, raised before those below go.
@@ -60,10 +67,14 @@ impl Base {
         let end = end.ok_or_else(|| StorageError::corrupt("row `state` is missing").in_table(tables::META))?;
         let end = tables::decode_u64(&end).map_err(|error| error.in_table(tables::META))?;
         let code_bytes = cache_bytes / 24;
+        // An entry takes some 200 bytes.
+        let flat_items = (cache_bytes / 24 / 200).max(64);
         Ok(Self {
             kv,
             log: StateLog::open(dir, end, file_bytes, cache_bytes / 3 * 2)?,
             code: Cache::with_weighter((code_bytes / 8192).max(16), (code_bytes as u64).max(1 << 16), ByBytes),
+            accounts: Cache::new(flat_items),
+            slots: Cache::new(flat_items),
             warm: WarmTries::new(cache_bytes / 24 * 7),
             oldest_state: AtomicU64::new(0),
             sweep_in_doubt: AtomicBool::new(false),
@@ -97,17 +108,39 @@ impl Base {
 
     /// An account of a state.
     pub fn account(&self, state: &StateRoot, address: &Address) -> Result<Option<Account>, StorageError> {
+        Ok(self.found_account(state, address)?.map(|(account, _)| account))
+    }
+
+    fn found_account(&self, state: &StateRoot, address: &Address) -> Result<Option<FoundAccount>, StorageError> {
+        let Some(root) = state.root else { return Ok(None) };
+        if let Some(found) = self.accounts.get(&(root, *address)) {
+            self.check_kept(state.number)?;
+            return Ok(found);
+        }
         let leaf = self.leaf(state, state.root, &hashed_path(address.as_slice()))?;
-        let Some(leaf) = leaf.as_ref().and_then(|leaf| leaf.as_leaf()) else { return Ok(None) };
-        let TrieAccount { nonce, balance, code_hash, .. } = decode_account(&leaf.value)?;
-        Ok(Some(Account { nonce, balance, code_hash }))
+        let found = match leaf.as_ref().and_then(|leaf| leaf.as_leaf()) {
+            Some(leaf) => {
+                let TrieAccount { nonce, balance, code_hash, .. } = decode_account(&leaf.value)?;
+                Some((Account { nonce, balance, code_hash }, leaf.storage))
+            }
+            None => None,
+        };
+        self.accounts.insert((root, *address), found);
+        Ok(found)
     }
 
     /// A slot of a state; zero if it was never set.
     pub fn slot(&self, state: &StateRoot, address: &Address, slot: &U256) -> Result<U256, StorageError> {
-        let storage = self.storage_root(state, &hashed_path(address.as_slice()))?;
+        let storage = self.found_account(state, address)?.and_then(|(_, storage)| storage);
+        let Some(root) = storage else { return Ok(U256::ZERO) };
+        if let Some(value) = self.slots.get(&(root, *slot)) {
+            return Ok(value);
+        }
         let leaf = self.leaf(state, storage, &hashed_path(&slot.to_be_bytes::<32>()))?;
-        leaf.as_ref().and_then(|leaf| leaf.as_leaf()).map_or(Ok(U256::ZERO), |leaf| decode_slot(&leaf.value))
+        let value =
+            leaf.as_ref().and_then(|leaf| leaf.as_leaf()).map_or(Ok(U256::ZERO), |leaf| decode_slot(&leaf.value))?;
+        self.slots.insert((root, *slot), value);
+        Ok(value)
     }
 
     /// The node of a state's account trie at this path.

@@ -4,17 +4,14 @@ use super::{
     Placed, StateLog,
     node::{Branch, Child, Leaf, LogNode, NodePos, decode_rlp},
 };
-use crate::{
-    NodeChanges, StorageError, TrieChanges,
-    trie::{hashed_path, path_of},
-};
+use crate::{NodeChanges, StorageError, TrieChanges, trie::path_of};
 use alloy_rlp::Decodable;
 use alloy_trie::{
     EMPTY_ROOT_HASH, Nibbles, TrieAccount,
     nodes::{RlpNode, TrieNode},
 };
 use atoll_primitives::{
-    Address, B256, StateChanges, U256,
+    Address, B256, StateChanges, U256, keccak256,
     primitives::map::{B256Map, HashMap},
 };
 use std::sync::Arc;
@@ -68,9 +65,8 @@ impl Appender<'_> {
         trie: &TrieChanges,
     ) -> Result<Option<NodePos>, StorageError> {
         let mut addresses = B256Map::<Box<[u8]>>::default();
-        let hash = |path: Nibbles| B256::from_slice(&path.pack());
         for address in changes.accounts.keys().chain(changes.storage.keys()) {
-            addresses.insert(hash(hashed_path(address.as_slice())), Box::from(address.as_slice()));
+            addresses.insert(keccak256(address), Box::from(address.as_slice()));
         }
         let mut storage = B256Map::default();
         for (account, change) in &trie.storage {
@@ -81,7 +77,7 @@ impl Appender<'_> {
                 .into_iter()
                 .flat_map(|change| change.slots.keys())
                 .map(|slot: &U256| slot.to_be_bytes::<32>())
-                .map(|slot| (hash(hashed_path(&slot)), Box::from(slot.as_slice())))
+                .map(|slot| (keccak256(slot), Box::from(slot.as_slice())))
                 .collect();
             let before = if change.wiped { None } else { self.storage_root(root, account)? };
             let change = Change { root: before, nodes: &change.nodes, leaves: LeafSource::Slots(&slots) };

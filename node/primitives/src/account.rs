@@ -6,7 +6,7 @@ use alloy_primitives::{
 };
 use serde::{Deserialize, Serialize};
 
-/// An account without its storage: what the flat state table holds.
+/// An account without its storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Transactions sent, or contracts created.

@@ -89,9 +89,8 @@ fn pruned_states_are_refused_and_kept_ones_are_whole() {
     }
 }
 
-#[test]
-fn pruning_gives_the_room_of_old_states_back() {
-    let dir = tempfile::tempdir().unwrap();
+/// Files of the state log so small that old ones are soon all old.
+fn open_sweeping(dir: &Path) -> Storage {
     let options = StorageOptions {
         cache_bytes: 1 << 20,
         flush_depth: 4,
@@ -99,7 +98,13 @@ fn pruning_gives_the_room_of_old_states_back() {
         segment_bytes: 1 << 16,
         ..StorageOptions::default()
     };
-    let storage = Storage::open(dir.path(), &spec(), options).unwrap();
+    Storage::open(dir, &spec(), options).unwrap()
+}
+
+#[test]
+fn pruning_gives_the_room_of_old_states_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open_sweeping(dir.path());
     let mut blocks = Blocks::new();
     let mut head = blocks.genesis;
     let first = dir.path().join("state/00000000.nodes");
@@ -132,14 +137,7 @@ fn pruning_gives_the_room_of_old_states_back() {
 #[test]
 fn states_outlive_a_reorganisation_in_the_middle_of_a_sweep() {
     let dir = tempfile::tempdir().unwrap();
-    let options = StorageOptions {
-        cache_bytes: 1 << 20,
-        flush_depth: 4,
-        prune: Some(10),
-        segment_bytes: 1 << 16,
-        ..StorageOptions::default()
-    };
-    let storage = Storage::open(dir.path(), &spec(), options).unwrap();
+    let storage = open_sweeping(dir.path());
     let mut blocks = Blocks::new();
     let mut head = blocks.genesis;
     for seed in 0..1200 {

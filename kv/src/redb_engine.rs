@@ -2,7 +2,9 @@
 
 use crate::{Batch, Entry, KvError, Table, error::is_damage};
 use parking_lot::{MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard};
-use redb::{Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, TableDefinition, TableHandle};
+use redb::{
+    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, StorageError, TableDefinition, TableHandle,
+};
 use std::{
     collections::{HashMap, HashSet},
     ops::Bound,
@@ -48,9 +50,7 @@ impl RedbEngine {
     }
 
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
-        let opened = self.newest()?;
-        let found = find(&opened, table)?.get(key).map_err(|err| KvError::read(table, err))?;
-        Ok(found.map(|guard| guard.value().to_vec()))
+        self.read(table, |open| Ok(open.get(key)?.map(|guard| guard.value().to_vec())))
     }
 
     pub fn range(
@@ -61,16 +61,32 @@ impl RedbEngine {
         reverse: bool,
         limit: usize,
     ) -> Result<Vec<Entry>, KvError> {
-        let opened = self.newest()?;
-        let damaged = |err| KvError::read(table, err);
-        let mut entries = find(&opened, table)?.range::<&[u8]>((start, end)).map_err(damaged)?;
-        let mut found = Vec::new();
-        while found.len() < limit {
-            let Some(entry) = (if reverse { entries.next_back() } else { entries.next() }) else { break };
-            let (key, value) = entry.map_err(damaged)?;
-            found.push((key.value().to_vec(), value.value().to_vec()));
-        }
-        Ok(found)
+        self.read(table, |open| {
+            let mut entries = open.range::<&[u8]>((start, end))?;
+            let mut found = Vec::new();
+            while found.len() < limit {
+                let Some(entry) = (if reverse { entries.next_back() } else { entries.next() }) else { break };
+                let (key, value) = entry?;
+                found.push((key.value().to_vec(), value.value().to_vec()));
+            }
+            Ok(found)
+        })
+    }
+
+    /// Reads a table of the newest commit.
+    ///
+    /// Between a write that fails and the file opened anew redb refuses reads too: who reads then waits for the writer,
+    /// and reads what it opened before the next write may fail.
+    fn read<T>(&self, table: Table, read: impl Fn(&OpenTable) -> Result<T, StorageError>) -> Result<T, KvError> {
+        let first = read(find(&*self.newest()?, table)?);
+        let found = match first {
+            Err(StorageError::PreviousIo) => {
+                let _no_other_write = self.writer.lock();
+                read(find(&*self.newest()?, table)?)
+            }
+            found => found,
+        };
+        found.map_err(|err| KvError::read(table, err))
     }
 
     pub fn write(&self, batch: Batch) -> Result<(), KvError> {
@@ -119,7 +135,7 @@ impl Opened {
         let opened = Builder::new().set_cache_size(cache_bytes).create(&path);
         let database = opened.map_err(|err| match err {
             DatabaseError::DatabaseAlreadyOpen => KvError::InUse { dir: dir.to_owned() },
-            DatabaseError::Storage(redb::StorageError::Io(source)) if !is_damage(&source) => KvError::io(&path, source),
+            DatabaseError::Storage(StorageError::Io(source)) if !is_damage(&source) => KvError::io(&path, source),
             other => KvError::file(&path, other),
         })?;
         // Where all tables are there nothing is written: a full disk can be opened and read.

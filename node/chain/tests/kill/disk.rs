@@ -12,6 +12,7 @@ use super::{
 };
 use crate::support::open_with;
 use atoll_chain::Origin;
+use atoll_kv::{Batch, Kv, KvError, Table};
 use atoll_storage::{DbEngine, Scope};
 use rand::{SeedableRng, rngs::StdRng};
 use std::{
@@ -20,6 +21,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
     sync::mpsc::{Receiver, channel},
     thread,
     time::Duration,
@@ -183,4 +185,40 @@ fn a_disk_that_may_not_be_written_is_named() {
         assert_eq!(open_with(&dir, &spec, options(engine)).unwrap().head().hash, head);
         thread::sleep(Duration::from_millis(300));
     }
+}
+
+/// Between a write that failed and the file opened anew redb answers no read: a reader met that, and took a block for one
+/// that cannot be imported.
+#[test]
+fn a_reader_waits_while_redb_opens_its_file_again() {
+    const TABLE: Table = Table("rows");
+    let scratch = temporary();
+    let Some(_mount) = Mount::new(&scratch.path().join("disk"), 2 << 10) else { return };
+    let kv = Kv::open(&scratch.path().join("disk"), DbEngine::Redb, &[TABLE], 64 << 10).unwrap();
+    let rows = || (0..100_u32).map(|row| row.to_be_bytes());
+    let mut kept = Batch::new();
+    rows().for_each(|row| kept.put(TABLE, row, vec![7; 4096]));
+    kv.write(kept).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reading = || {
+            while !done.load(Ordering::Relaxed) {
+                for row in rows() {
+                    match kv.get(TABLE, &row) {
+                        Ok(value) => assert_eq!(value, Some(vec![7; 4096])),
+                        Err(error) => assert!(matches!(error, KvError::Closed { .. }), "{}", text(&error)),
+                    }
+                }
+            }
+        };
+        let readers = [scope.spawn(reading), scope.spawn(reading)];
+        for round in 0..50_u32 {
+            let mut much = Batch::new();
+            (0..1000_u32).for_each(|row| much.put(TABLE, (row + 1000).to_be_bytes(), vec![round as u8; 4096]));
+            let error = text(&kv.write(much).unwrap_err());
+            assert!(error.contains("make room"), "{error}");
+        }
+        done.store(true, Ordering::Relaxed);
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+    });
 }

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn one_port_by_default_with_debug_on_loopback_only() {
+    fn one_port_by_default_with_traces_on_loopback_only() {
         let local = parse(&[]);
         assert_eq!(local.listeners.len(), 1);
         assert_eq!(local.listeners[0].listen, SocketAddr::from(([127, 0, 0, 1], 8545)));

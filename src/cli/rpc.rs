@@ -23,7 +23,7 @@ pub struct RpcArgs {
     /// Port of HTTP [default: --rpc.listen's]
     #[arg(long = "http.port", env = "ATOLL_HTTP_PORT", value_name = "PORT")]
     pub http_port: Option<u16>,
-    /// Namespaces offered, or `all` [default: eth,net,web3,txpool; debug too on a loopback address]
+    /// Namespaces offered, or `all` [default: eth,net,web3,txpool; debug, trace and ots too on a loopback address]
     #[arg(long = "http.api", alias = "rpc.api", env = "ATOLL_HTTP_API", value_delimiter = ',', value_name = "NAME,…")]
     pub http_api: Option<Vec<String>>,
     /// Origins a browser may call from

@@ -46,7 +46,7 @@ impl Shared {
             .map_err(|error| self.remember(failed(number, hash, error)))?;
         validate_output(self.spec.hardfork(header), header, &output)
             .map_err(|error| self.remember(invalid(number, hash, InvalidBlock::Output(error))))?;
-        let (execution, trie) = view.advance(&output.changes).map_err(|error| internal(number, hash, error))?;
+        let (execution, trie) = view.state_root(&output.changes).map_err(|error| internal(number, hash, error))?;
         if execution != header.state_root {
             let reason = InvalidBlock::StateRoot { header: header.state_root, execution };
             return Err(self.remember(invalid(number, hash, reason)));

@@ -3,9 +3,8 @@
 
 use crate::{
     StorageError,
-    statelog::{LogNode, NodePos, StateLog},
+    statelog::{NodePos, StateLog},
     tables,
-    trie::{Found, WarmTries, hashed_path, path_of},
 };
 use alloy_rlp::Decodable;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
@@ -14,10 +13,7 @@ use atoll_primitives::{Account, Address, B256, Bytes, U256, keccak256};
 use quick_cache::{Weighter, sync::Cache};
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// Weighs code by its bytes, with the cache's own bookkeeping.
@@ -39,21 +35,18 @@ pub(crate) struct StateRoot {
     pub root: Option<NodePos>,
 }
 
-/// An account, and the root of its storage.
-type FoundAccount = (Account, Option<NodePos>);
-
 /// The persisted state.
 pub(crate) struct Base {
     pub kv: Kv,
     pub log: StateLog,
     /// Entries leave at the bound those not read for long.
     code: Cache<B256, Bytes, ByBytes>,
-    /// Accounts of a state, named by its root, with the roots of their storage; and slots of a storage trie, named by its own.
-    /// What is named so never changes. Walking the trie each time would cost a call several times what it does.
-    accounts: Cache<(NodePos, Address), Option<FoundAccount>>,
-    slots: Cache<(NodePos, U256), U256>,
-    /// Named by their content: they need no care when the base moves.
-    pub warm: WarmTries,
+    /// Accounts of a state, named by its root hash, with the root hashes of their storage; and slots of a storage trie, named
+    /// by its own. What is named so never changes. Walking the trie each time would cost a call several times what it does.
+    pub accounts: Cache<(B256, Address), Option<(Account, B256)>>,
+    pub slots: Cache<(B256, U256), U256>,
+    /// Bytes of trie nodes that stay in memory for the next block.
+    pub warm_bytes: usize,
     /// Number of the oldest block whose state is kept, raised before those below go.
     oldest_state: AtomicU64,
     /// A flush failed when its batch was to be written: the tables may or may not say how far it swept.
@@ -75,7 +68,7 @@ impl Base {
             code: Cache::with_weighter((code_bytes / 8192).max(16), (code_bytes as u64).max(1 << 16), ByBytes),
             accounts: Cache::new(flat_items),
             slots: Cache::new(flat_items),
-            warm: WarmTries::new(cache_bytes / 24 * 7),
+            warm_bytes: cache_bytes / 24 * 7,
             oldest_state: AtomicU64::new(0),
             sweep_in_doubt: AtomicBool::new(false),
         })
@@ -106,83 +99,16 @@ impl Base {
         if number < oldest { Err(StorageError::Pruned { number, oldest }) } else { Ok(()) }
     }
 
-    /// An account of a state.
-    pub fn account(&self, state: &StateRoot, address: &Address) -> Result<Option<Account>, StorageError> {
-        Ok(self.found_account(state, address)?.map(|(account, _)| account))
-    }
-
-    fn found_account(&self, state: &StateRoot, address: &Address) -> Result<Option<FoundAccount>, StorageError> {
-        let Some(root) = state.root else { return Ok(None) };
-        if let Some(found) = self.accounts.get(&(root, *address)) {
-            self.check_kept(state.number)?;
-            return Ok(found);
-        }
-        let leaf = self.leaf(state, state.root, &hashed_path(address.as_slice()))?;
-        let found = match leaf.as_ref().and_then(|leaf| leaf.as_leaf()) {
-            Some(leaf) => {
-                let TrieAccount { nonce, balance, code_hash, .. } = decode_account(&leaf.value)?;
-                Some((Account { nonce, balance, code_hash }, leaf.storage))
-            }
-            None => None,
-        };
-        self.accounts.insert((root, *address), found);
-        Ok(found)
-    }
-
-    /// A slot of a state; zero if it was never set.
-    pub fn slot(&self, state: &StateRoot, address: &Address, slot: &U256) -> Result<U256, StorageError> {
-        let storage = self.found_account(state, address)?.and_then(|(_, storage)| storage);
-        let Some(root) = storage else { return Ok(U256::ZERO) };
-        if let Some(value) = self.slots.get(&(root, *slot)) {
-            return Ok(value);
-        }
-        let leaf = self.leaf(state, storage, &hashed_path(&slot.to_be_bytes::<32>()))?;
-        let value =
-            leaf.as_ref().and_then(|leaf| leaf.as_leaf()).map_or(Ok(U256::ZERO), |leaf| decode_slot(&leaf.value))?;
-        self.slots.insert((root, *slot), value);
-        Ok(value)
-    }
-
-    /// The node of a state's account trie at this path.
-    pub fn account_node(&self, state: &StateRoot, path: &Nibbles) -> Result<Option<Found>, StorageError> {
-        self.found(state, state.root, path)
-    }
-
     /// What a header has to say of a state.
     pub fn root_hash(&self, state: &StateRoot) -> Result<B256, StorageError> {
-        let root = self.account_node(state, &Nibbles::new())?;
+        let root = self.kept(state, state.root.map(|root| self.log.node(root)).transpose())?;
         Ok(root.map_or(EMPTY_ROOT_HASH, |root| keccak256(root.rlp())))
-    }
-
-    fn found(&self, state: &StateRoot, root: Option<NodePos>, path: &Nibbles) -> Result<Option<Found>, StorageError> {
-        let placed = self.kept(state, self.log.at(root, path))?;
-        Ok(placed.map(|placed| Found::Logged(placed.node, placed.reference)))
-    }
-
-    /// The node of a storage trie at this path.
-    pub fn storage_node(
-        &self,
-        state: &StateRoot,
-        account: &B256,
-        path: &Nibbles,
-    ) -> Result<Option<Found>, StorageError> {
-        let storage = self.storage_root(state, &path_of(account))?;
-        self.found(state, storage, path)
     }
 
     /// Root of the storage trie of the account whose hashed address this is.
     pub fn storage_root(&self, state: &StateRoot, account: &Nibbles) -> Result<Option<NodePos>, StorageError> {
-        let leaf = self.leaf(state, state.root, account)?;
+        let leaf = self.kept(state, self.log.leaf(state.root, account))?;
         Ok(leaf.as_ref().and_then(|leaf| leaf.as_leaf()).and_then(|leaf| leaf.storage))
-    }
-
-    fn leaf(
-        &self,
-        state: &StateRoot,
-        root: Option<NodePos>,
-        key: &Nibbles,
-    ) -> Result<Option<Arc<LogNode>>, StorageError> {
-        self.kept(state, self.log.leaf(root, key))
     }
 
     /// What was read of a state. Without the file it stands in, it may be that it is kept no longer.

@@ -88,7 +88,8 @@ impl Storage {
         let Some(plan) = self.plan(depth)? else { return Ok(false) };
         let started = std::time::Instant::now();
         let root = self.commit(&plan)?;
-        self.inner.memory.write().rebase(Arc::clone(&plan.target), root);
+        let trie = plan.buried.last().map(|layer| Arc::clone(&layer.executed.trie)).unwrap_or_default();
+        self.inner.memory.write().rebase(Arc::clone(&plan.target), root, trie);
         metrics::histogram!("atoll_storage_flush_seconds").record(started.elapsed().as_secs_f64());
         tracing::debug!(base = plan.target.number, blocks = plan.buried.len(), dropped = plan.dead.len(), "flushed");
         Ok(true)
@@ -145,13 +146,13 @@ impl Storage {
     fn try_commit(&self, plan: &Plan) -> Result<Option<NodePos>, StorageError> {
         let base = &self.inner.base;
         let mut batch = Batch::new();
-        let mut appender = base.log.appender();
         let mut root = self.inner.memory.read().base_root;
+        let mut appender = base.log.appender(root);
         for layer in &plan.buried {
             let (number, executed) = (layer.number(), &layer.executed);
             put_block(&mut batch, &layer.header, &executed.total_difficulty, layer.position);
             batch.put(tables::CANONICAL, number.to_be_bytes(), layer.header.hash.as_slice());
-            root = appender.block(root, &executed.changes, &executed.trie)?;
+            root = appender.block(&executed.trie)?;
             batch.put(tables::STATE_ROOTS, number.to_be_bytes(), tables::state_root_row(root));
             for (hash, code) in &executed.changes.code {
                 batch.put(tables::CODE, hash.as_slice(), code.as_ref());

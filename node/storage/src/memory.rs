@@ -1,7 +1,7 @@
 //! The newest blocks in memory: the layers over the base, which of them are canonical, and the head. It must not
 //! know tables or segments.
 
-use crate::{StorageError, filter::Filter, layer::Layer, statelog::NodePos};
+use crate::{StateTrie, StorageError, layer::Layer, statelog::NodePos};
 use atoll_primitives::{
     B256, SealedHeader, TxLocation,
     primitives::map::{B256Map, B256Set},
@@ -19,6 +19,8 @@ pub(crate) struct Memory {
     pub base: Arc<SealedHeader>,
     /// Root of its state in the log.
     pub base_root: Option<NodePos>,
+    /// Its tries, as far as they are in memory.
+    pub base_trie: Arc<StateTrie>,
     /// Where a flush under way moves the base; the base itself while there is none.
     pub target: Arc<SealedHeader>,
     pub head: Arc<SealedHeader>,
@@ -26,8 +28,6 @@ pub(crate) struct Memory {
     pub canonical: BTreeMap<u64, B256>,
     /// Transactions of those blocks.
     pub transactions: B256Map<TxLocation>,
-    /// Holds at least the keys of all layers.
-    pub filter: Arc<Filter>,
     /// About what the layers take in memory.
     pub bytes: usize,
     /// The path asked for last: nearly every reader asks for the head's. Layers never change, so that it is right for
@@ -49,11 +49,11 @@ impl Memory {
             layers: B256Map::default(),
             head: Arc::clone(&base),
             target: Arc::clone(&base),
+            base_trie: Arc::new(StateTrie::stored(base.state_root, base_root)),
             base,
             base_root,
             canonical: BTreeMap::new(),
             transactions: B256Map::default(),
-            filter: Arc::new(Filter::new(0)),
             bytes: 0,
             asked: Mutex::new(None),
         }
@@ -101,21 +101,9 @@ impl Memory {
         if !known {
             return Err(StorageError::UnknownParent { hash: layer.header.hash, parent });
         }
-        if !self.filter.has_room(layer.key_count()) {
-            self.renew_filter(layer.key_count());
-        }
-        layer.fill(&self.filter);
         self.bytes += layer.bytes;
         self.layers.insert(layer.header.hash, layer);
         Ok(())
-    }
-
-    /// A filter with the keys of the present layers only, twice as large as they need.
-    fn renew_filter(&mut self, more: usize) {
-        let keys: usize = self.layers.values().map(|layer| layer.key_count()).sum();
-        let filter = Filter::new((keys + more) * 2);
-        self.layers.values().for_each(|layer| layer.fill(&filter));
-        self.filter = Arc::new(filter);
     }
 
     /// How to get from the head to `hash`.
@@ -169,8 +157,9 @@ impl Memory {
         found
     }
 
-    /// Moves the base up to `base`, a canonical layer, whose state has this root: only what descends from it stays.
-    pub fn rebase(&mut self, base: Arc<SealedHeader>, root: Option<NodePos>) {
+    /// Moves the base up to `base`, a canonical layer, whose state has this root and these tries: only what descends from it
+    /// stays.
+    pub fn rebase(&mut self, base: Arc<SealedHeader>, root: Option<NodePos>, trie: Arc<StateTrie>) {
         let keep = self.descendants(&base);
         for layer in self.layers.values().filter(|layer| layer.number() <= base.number) {
             for tx in &layer.executed.block.block.body.transactions {
@@ -185,7 +174,7 @@ impl Memory {
         self.bytes = self.layers.values().map(|layer| layer.bytes).sum();
         self.canonical = self.canonical.split_off(&(base.number + 1));
         self.target = Arc::clone(&base);
-        (self.base, self.base_root) = (base, root);
+        (self.base, self.base_root, self.base_trie) = (base, root, trie);
         *self.asked.get_mut() = None;
     }
 }

@@ -110,6 +110,7 @@ impl Storage {
                 let nodes = MIN_SWEPT.max(appender.appended() * SWEPT_PER_NODE);
                 let (moved, next) = sweep.step(appender, *root, nodes)?;
                 *root = moved;
+                self.inner.base.log.moved();
                 batch.put(STATE_ROOTS, target.to_be_bytes(), tables::state_root_row(moved));
                 let done = Stage::Swept { cutoff: sweep.cutoff, block: target };
                 (next.map_or(done, Stage::Sweeping), None)

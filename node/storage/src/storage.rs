@@ -1,9 +1,8 @@
 //! The handle to a data directory: what can be read. It must not know how blocks are executed or validated.
 
 use crate::{
-    DbEngine, StateView, StorageError,
+    DbEngine, StateTrie, StateView, StorageError,
     base::{Base, StateRoot},
-    filter::Filter,
     layer::Layer,
     logs::{BlockLogs, ByLogs},
     memory::Memory,
@@ -305,16 +304,18 @@ impl Storage {
                 return Err(StorageError::corrupt(what).in_table(tables::STATE_ROOTS));
             }
         };
-        let (base, filter) = (Arc::clone(&self.inner.base), Arc::new(Filter::empty()));
-        Ok(Some(StateView { base, layers: Arc::new([]), filter, header, state }))
+        let (base, trie) = (Arc::clone(&self.inner.base), Arc::new(StateTrie::stored(header.state_root, state.root)));
+        Ok(Some(StateView { base, layers: Arc::new([]), trie, header, state }))
     }
 
     fn view(&self, memory: &Memory, layers: Arc<[Arc<Layer>]>) -> StateView {
         let header = layers.first().map_or_else(|| Arc::clone(&memory.base), |layer| Arc::clone(&layer.header));
+        let trie = layers.first().map_or(&memory.base_trie, |layer| &layer.executed.trie);
+        let trie = Arc::clone(trie);
         StateView {
             base: Arc::clone(&self.inner.base),
             layers,
-            filter: Arc::clone(&memory.filter),
+            trie,
             header,
             state: StateRoot { number: memory.base.number, root: memory.base_root },
         }

@@ -1,16 +1,16 @@
 //! The state after one block, for reading. It must not know segments or which block is the head.
 
 use crate::{
-    AccountProof, StorageError, TrieChanges,
-    base::{Base, StateRoot},
-    filter::Filter,
-    layer::{Key, Layer},
+    AccountProof, StateTrie, StorageError,
+    base::{Base, StateRoot, decode_account, decode_slot},
+    layer::Layer,
     parallel,
-    trie::{self, Found, NodeSource, Parent, WarmTries},
+    statelog::{LogNode, NodePos},
+    trie::{self, Entry, Link, Node, Source, Walked, hashed_path, path_of},
 };
-use alloy_trie::Nibbles;
+use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
 use atoll_primitives::{
-    Account, Address, B256, Bytes, SealedHeader, StateChanges, U256,
+    Account, Address, B256, Bytes, SealedHeader, StateChanges, U256, keccak256,
     primitives::{KECCAK256_EMPTY, map::AddressMap},
 };
 use std::sync::Arc;
@@ -24,10 +24,26 @@ pub struct StateView {
     pub(crate) base: Arc<Base>,
     /// From the view's block down to the base it was made over; empty for the base and for older blocks.
     pub(crate) layers: Arc<[Arc<Layer>]>,
-    pub(crate) filter: Arc<Filter>,
+    /// The tries of this state, as far as they are in memory.
+    pub(crate) trie: Arc<StateTrie>,
     pub(crate) header: Arc<SealedHeader>,
     /// The persisted state under the layers.
     pub(crate) state: StateRoot,
+}
+
+/// A leaf, in memory or in the log.
+enum Leaf<'v> {
+    Loaded(&'v Entry),
+    Logged(Arc<LogNode>),
+}
+
+impl Leaf<'_> {
+    fn value(&self) -> &[u8] {
+        match self {
+            Self::Loaded(entry) => &entry.value,
+            Self::Logged(node) => node.as_leaf().map_or(&[], |leaf| &leaf.value),
+        }
+    }
 }
 
 impl StateView {
@@ -51,12 +67,56 @@ impl StateView {
     /// # Errors
     /// [`StorageError::Pruned`] once the state is no longer kept; the failure to read it.
     pub fn account(&self, address: &Address) -> Result<Option<Account>, StorageError> {
-        if self.filter.may_contain(&Key::Account(address))
-            && let Some(account) = self.newest(|layer| layer.executed.changes.account(address))
-        {
-            return Ok(account);
+        Ok(self.known_account(address)?.map(|(account, _)| account))
+    }
+
+    /// An account with the root hash of its storage.
+    fn known_account(&self, address: &Address) -> Result<Option<(Account, B256)>, StorageError> {
+        let key = (self.header.state_root, *address);
+        if let Some(found) = self.base.accounts.get(&key) {
+            if self.layers.is_empty() {
+                self.base.check_kept(self.state.number)?;
+            }
+            return Ok(found);
         }
-        self.base.account(&self.state, address)
+        let found = self.find_account(address)?;
+        self.base.accounts.insert(key, found);
+        Ok(found)
+    }
+
+    fn find_account(&self, address: &Address) -> Result<Option<(Account, B256)>, StorageError> {
+        let leaf = self.leaf(&path_of(&keccak256(address)))?;
+        let Some(leaf) = leaf else { return Ok(None) };
+        let TrieAccount { nonce, balance, code_hash, storage_root } = decode_account(leaf.value())?;
+        Ok(Some((Account { nonce, balance, code_hash }, storage_root)))
+    }
+
+    /// An account's leaf.
+    fn leaf(&self, key: &Nibbles) -> Result<Option<Leaf<'_>>, StorageError> {
+        self.leaf_of(self.trie.root(), key, || Ok(self.state.root))
+    }
+
+    /// A leaf of the trie with this root; `persisted` is that of the persisted state under the layers.
+    fn leaf_of<'v>(
+        &'v self,
+        root: Option<&'v Link>,
+        key: &Nibbles,
+        persisted: impl Fn() -> Result<Option<NodePos>, StorageError>,
+    ) -> Result<Option<Leaf<'v>>, StorageError> {
+        let Some(root) = root else { return Ok(None) };
+        match trie::walk(root, key) {
+            Walked::Absent => Ok(None),
+            Walked::Leaf(leaf) => Ok(Some(Leaf::Loaded(&leaf.entry))),
+            Walked::Stored { pos, depth } => {
+                let log = &self.base.log;
+                let mut found = log.leaf_below(Some(pos), key, depth);
+                if found.is_err() && log.may_be_gone(pos) {
+                    // Moved since, and as it was: what the layers change is in memory.
+                    found = persisted().and_then(|root| log.leaf(root, key));
+                }
+                Ok(self.base.kept(&self.state, found)?.map(Leaf::Logged))
+            }
+        }
     }
 
     /// Many accounts at once, on all cores: what is not in memory comes from the disk in half the time then.
@@ -65,7 +125,7 @@ impl StateView {
     /// As for [`StateView::account`].
     pub fn accounts(&self, addresses: &[Address]) -> Result<AddressMap<Option<Account>>, StorageError> {
         let read = |part: &[Address]| -> Result<Vec<(Address, Option<Account>)>, StorageError> {
-            part.iter().map(|address| Ok((*address, self.account(address)?))).collect()
+            part.iter().map(|address| Ok((*address, self.find_account(address)?.map(|(account, _)| account)))).collect()
         };
         let found = parallel::over(addresses, read);
         found.into_iter().try_fold(AddressMap::default(), |mut all, part| {
@@ -79,12 +139,38 @@ impl StateView {
     /// # Errors
     /// As for [`StateView::account`].
     pub fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StorageError> {
-        let perhaps =
-            self.filter.may_contain(&Key::Slot(address, slot)) || self.filter.may_contain(&Key::Wipe(address));
-        if perhaps && let Some(value) = self.newest(|layer| layer.executed.changes.slot(address, slot)) {
+        let storage_root = self.known_account(address)?.map_or(EMPTY_ROOT_HASH, |(_, root)| root);
+        if storage_root == EMPTY_ROOT_HASH {
+            return Ok(U256::ZERO);
+        }
+        let key = (storage_root, *slot);
+        if let Some(value) = self.base.slots.get(&key) {
             return Ok(value);
         }
-        self.base.slot(&self.state, address, slot)
+        let value = self.find_slot(address, slot)?;
+        self.base.slots.insert(key, value);
+        Ok(value)
+    }
+
+    fn find_slot(&self, address: &Address, slot: &U256) -> Result<U256, StorageError> {
+        let (account, slot) = (hashed_path(address.as_slice()), hashed_path(&slot.to_be_bytes::<32>()));
+        let leaf = match self.leaf(&account)? {
+            None => None,
+            Some(Leaf::Loaded(entry)) => {
+                let persisted = || self.base.storage_root(&self.state, &account);
+                self.leaf_of(entry.storage.as_deref(), &slot, persisted)?
+            }
+            Some(Leaf::Logged(node)) => {
+                let storage = node.as_leaf().and_then(|leaf| leaf.storage);
+                let mut found = self.base.log.leaf(storage, &slot);
+                if found.is_err() && storage.is_some_and(|pos| self.base.log.may_be_gone(pos)) {
+                    let storage = self.base.storage_root(&self.state, &account)?;
+                    found = self.base.log.leaf(storage, &slot);
+                }
+                self.base.kept(&self.state, found)?.map(Leaf::Logged)
+            }
+        };
+        leaf.map_or(Ok(U256::ZERO), |leaf| decode_slot(leaf.value()))
     }
 
     /// Code by its hash.
@@ -95,29 +181,19 @@ impl StateView {
         if *code_hash == KECCAK256_EMPTY {
             return Ok(Bytes::new());
         }
-        if self.filter.may_contain(&Key::Code(code_hash))
-            && let Some(code) = self.newest(|layer| layer.executed.changes.code.get(code_hash).cloned())
-        {
-            return Ok(code);
+        if let Some(code) = self.layers.iter().find_map(|layer| layer.executed.changes.code.get(code_hash)) {
+            return Ok(code.clone());
         }
         self.base.code(code_hash)?.ok_or(StorageError::UnknownCode { hash: *code_hash })
     }
 
-    /// The state root after `changes` on top of this state, and the trie nodes that change with it.
+    /// The state root after `changes` on top of this state, and the tries with it.
     ///
     /// # Errors
     /// As for [`StateView::account`].
-    pub fn state_root(&self, changes: &StateChanges) -> Result<(B256, TrieChanges), StorageError> {
-        trie::state_root(self, self.header.state_root, changes, Parent::Stays)
-    }
-
-    /// The same for a block that is to become the head: faster, since what is loaded of this state's tries goes over
-    /// to the new one. Another block on this state then loads them again.
-    ///
-    /// # Errors
-    /// As for [`StateView::state_root`].
-    pub fn advance(&self, changes: &StateChanges) -> Result<(B256, TrieChanges), StorageError> {
-        trie::state_root(self, self.header.state_root, changes, Parent::Passes)
+    pub fn state_root(&self, changes: &StateChanges) -> Result<(B256, StateTrie), StorageError> {
+        let after = trie::state_root(self, &self.trie, changes)?;
+        Ok((after.root_hash(), after))
     }
 
     /// An account and some of its slots with the trie nodes that prove them.
@@ -125,36 +201,21 @@ impl StateView {
     /// # Errors
     /// As for [`StateView::state_root`].
     pub fn proof(&self, address: &Address, slots: &[U256]) -> Result<AccountProof, StorageError> {
-        trie::prove(self, self.header.state_root, address, slots)
-    }
-
-    fn newest<T>(&self, find: impl Fn(&Layer) -> Option<T>) -> Option<T> {
-        self.layers.iter().find_map(|layer| find(layer))
+        trie::prove(self, &self.trie, address, slots)
     }
 }
 
-impl NodeSource for StateView {
-    fn account_node(&self, path: &Nibbles) -> Result<Option<Found>, StorageError> {
-        if self.filter.may_contain(&Key::AccountNode(path))
-            && let Some(node) = self.newest(|layer| layer.executed.trie.account_nodes.get(path).cloned())
-        {
-            return Ok(node.map(Found::Rlp));
-        }
-        self.base.account_node(&self.state, path)
+impl Source for StateView {
+    fn load(&self, pos: NodePos, hash: &B256, account: Option<&B256>, path: &Nibbles) -> Result<Node, StorageError> {
+        self.base.kept(&self.state, self.base.log.load(pos, hash, self.state.root, account, path))
     }
 
-    fn warm(&self) -> Option<&WarmTries> {
-        Some(&self.base.warm)
+    fn is_kept(&self, pos: NodePos) -> bool {
+        self.base.log.is_kept(pos)
     }
 
-    fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Found>, StorageError> {
-        let perhaps = self.filter.may_contain(&Key::StorageNode(account, path))
-            || self.filter.may_contain(&Key::NodeWipe(account));
-        let find = |layer: &Layer| layer.executed.trie.storage.get(account).and_then(|trie| trie.node(path));
-        if perhaps && let Some(node) = self.newest(find) {
-            return Ok(node.map(Found::Rlp));
-        }
-        self.base.storage_node(&self.state, account, path)
+    fn warm_bytes(&self) -> usize {
+        self.base.warm_bytes
     }
 }
 

@@ -2,30 +2,15 @@
 
 use super::{put_base, put_block};
 use crate::{
-    StorageError,
+    StateTrie, StorageError,
     segment::{Position, encode_block},
     statelog::StateLog,
-    tables,
-    trie::{self, Found, NodeSource, Parent},
+    tables, trie,
 };
-use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 use atoll_kv::Batch;
 use atoll_primitives::{
-    B256, Block, BlockBody, ChainSpec, RecoveredBlock, SealedHeader, StateChanges, StorageChanges, genesis_accounts,
+    Block, BlockBody, ChainSpec, RecoveredBlock, SealedHeader, StateChanges, StorageChanges, genesis_accounts,
 };
-
-/// The state before the genesis block.
-struct Nothing;
-
-impl NodeSource for Nothing {
-    fn account_node(&self, _: &Nibbles) -> Result<Option<Found>, StorageError> {
-        Ok(None)
-    }
-
-    fn storage_node(&self, _: &B256, _: &Nibbles) -> Result<Option<Found>, StorageError> {
-        Ok(None)
-    }
-}
 
 /// The block's record in the segments.
 pub(crate) fn record(genesis: &SealedHeader) -> Vec<u8> {
@@ -70,12 +55,13 @@ fn state(spec: &ChainSpec, genesis: &SealedHeader, log: &StateLog) -> Result<Bat
         changes.accounts.insert(address, Some(account));
         changes.storage.insert(address, StorageChanges { wiped: false, slots: slots.into_iter().collect() });
     }
-    let (root, trie) = trie::state_root(&Nothing, EMPTY_ROOT_HASH, &changes, Parent::Passes)?;
+    let trie = trie::state_root(&trie::Nothing, &StateTrie::default(), &changes)?;
+    let root = trie.root_hash();
     if root != genesis.state_root {
         return Err(StorageError::corrupt(format!("genesis state root {root}, not {}", genesis.state_root)));
     }
-    let mut appender = log.appender();
-    let pos = appender.block(None, &changes, &trie)?;
+    let mut appender = log.appender(None);
+    let pos = appender.block(&trie)?;
     let end = appender.commit()?;
     batch.put(tables::STATE_ROOTS, genesis.number.to_be_bytes(), tables::state_root_row(pos));
     batch.put(tables::META, tables::META_STATE, end.to_be_bytes());

@@ -1,102 +1,72 @@
-//! Appending the nodes that blocks change. It must not know when that is on the disk, or who says so.
+//! Appending the nodes that blocks change: those of a block's trie that have no place in the log yet. It must not know when
+//! that is on the disk, or who says so.
 
 use super::{
     Placed, StateLog,
-    node::{Branch, Child, Leaf, LogNode, NodePos, decode_rlp},
+    node::{Branch, Child, LogNode, NodePos, Record},
 };
-use crate::{NodeChanges, StorageError, TrieChanges, trie::path_of};
-use alloy_rlp::Decodable;
-use alloy_trie::{
-    EMPTY_ROOT_HASH, Nibbles, TrieAccount,
-    nodes::{RlpNode, TrieNode},
+use crate::{
+    StateTrie, StorageError,
+    trie::{BranchNode, Link, Node, path_of},
 };
-use atoll_primitives::{
-    Address, B256, StateChanges, U256, keccak256,
-    primitives::map::{B256Map, HashMap},
-};
-use std::sync::Arc;
-
-/// Nodes of a flush kept in memory, some 10 MB: more are read from the files again.
-const MAX_YOUNG: usize = if cfg!(test) { 64 } else { 32_768 };
+use alloy_trie::{Nibbles, nodes::RlpNode};
+use atoll_primitives::B256;
+use std::sync::{Arc, atomic::Ordering};
 
 /// Blocks on their way into the log. Dropping it without [`Appender::commit`] forgets them.
 pub(crate) struct Appender<'a> {
     log: &'a StateLog,
     /// Where the log ended.
     start: u64,
-    /// Nodes that the files do not give out yet.
-    young: HashMap<NodePos, Arc<LogNode>>,
+    /// The state appended last.
+    root: Option<NodePos>,
+    /// What tries in memory take to lie before it may have been moved; zero if nothing ever was.
+    floor: u64,
+    /// Nodes that were given their places.
+    placed: Vec<Node>,
     appended: usize,
+    record: Record,
     committed: bool,
 }
 
-/// One trie as it was, and what changes in it.
-struct Change<'c> {
-    root: Option<NodePos>,
-    nodes: &'c NodeChanges,
-    leaves: LeafSource<'c>,
+/// Where a node stands in the tries.
+#[derive(Clone, Copy)]
+struct At {
+    /// Hashed address of the account in whose storage it is.
+    account: Option<B256>,
+    path: Nibbles,
 }
 
-/// What a leaf needs beyond its RLP.
-enum LeafSource<'c> {
-    /// Addresses by their hashes, and the storage tries that the block changed.
-    Accounts { addresses: &'c B256Map<Box<[u8]>>, storage: &'c B256Map<Option<NodePos>> },
-    /// Slots by their hashes.
-    Slots(&'c B256Map<Box<[u8]>>),
+impl At {
+    fn below(mut self, key: &Nibbles) -> Self {
+        self.path.extend(key);
+        self
+    }
+
+    fn child(mut self, nibble: u8) -> Self {
+        self.path.push(nibble);
+        self
+    }
 }
 
 impl StateLog {
-    /// Begins to append. Whoever does is alone.
-    pub fn appender(&self) -> Appender<'_> {
-        Appender { log: self, start: self.end(), young: HashMap::default(), appended: 0, committed: false }
+    /// Begins to append blocks over the state with this root. Whoever does is alone.
+    pub fn appender(&self, root: Option<NodePos>) -> Appender<'_> {
+        let (placed, record) = (Vec::new(), Record::default());
+        Appender { log: self, start: self.end(), root, floor: 0, placed, appended: 0, record, committed: false }
     }
 }
 
 impl Appender<'_> {
-    /// Appends what a block changes in the state with this root; returns its own root. `trie` goes with `changes`, which know
-    /// addresses and slots by themselves.
+    /// Appends what a block's trie does not share with that of the block before; returns the place of its root.
     ///
     /// # Errors
-    /// [`StorageError::Corrupt`] if the changes do not fit that state; the disk's failure.
-    pub fn block(
-        &mut self,
-        root: Option<NodePos>,
-        changes: &StateChanges,
-        trie: &TrieChanges,
-    ) -> Result<Option<NodePos>, StorageError> {
-        let mut addresses = B256Map::<Box<[u8]>>::default();
-        for address in changes.accounts.keys().chain(changes.storage.keys()) {
-            addresses.insert(keccak256(address), Box::from(address.as_slice()));
-        }
-        let mut storage = B256Map::default();
-        for (account, change) in &trie.storage {
-            let unknown = || StorageError::corrupt(format!("the storage of {account} changes, which no account has"));
-            let address: &[u8] = addresses.get(account).ok_or_else(unknown)?;
-            let slots = changes.storage.get(&Address::from_slice(address));
-            let slots: B256Map<Box<[u8]>> = slots
-                .into_iter()
-                .flat_map(|change| change.slots.keys())
-                .map(|slot: &U256| slot.to_be_bytes::<32>())
-                .map(|slot| (keccak256(slot), Box::from(slot.as_slice())))
-                .collect();
-            let before = if change.wiped { None } else { self.storage_root(root, account)? };
-            let change = Change { root: before, nodes: &change.nodes, leaves: LeafSource::Slots(&slots) };
-            storage.insert(*account, self.trie(&change)?);
-        }
-        let leaves = LeafSource::Accounts { addresses: &addresses, storage: &storage };
-        let root = self.trie(&Change { root, nodes: &trie.account_nodes, leaves })?;
-        if self.young.len() > MAX_YOUNG {
-            self.log.files.spill()?;
-            self.age();
-        }
-        Ok(root)
-    }
-
-    /// What the files give out by now belongs into the cache.
-    fn age(&mut self) {
-        for (pos, node) in self.young.drain() {
-            self.log.cache.insert(pos, node);
-        }
+    /// [`StorageError::Corrupt`] if it is not the trie of a block over that state; the disk's failure.
+    pub fn block(&mut self, trie: &StateTrie) -> Result<Option<NodePos>, StorageError> {
+        let at = At { account: None, path: Nibbles::new() };
+        self.floor = self.log.floor.load(Ordering::SeqCst);
+        self.root = trie.root().map(|root| self.write(root, at, self.root)).transpose()?;
+        Ok(self.root)
     }
 
     /// Puts everything on the disk; returns where the log ends now.
@@ -106,8 +76,9 @@ impl Appender<'_> {
     pub fn commit(mut self) -> Result<u64, StorageError> {
         self.log.files.commit()?;
         self.committed = true;
-        self.age();
-        Ok(self.log.end())
+        let end = self.log.end();
+        self.log.kept.store(end, Ordering::SeqCst);
+        Ok(end)
     }
 
     /// Where the log ends with what was appended.
@@ -121,154 +92,194 @@ impl Appender<'_> {
     }
 
     pub(super) fn node(&self, pos: NodePos) -> Result<Arc<LogNode>, StorageError> {
-        match self.young.get(&pos) {
-            Some(node) => Ok(Arc::clone(node)),
-            None => self.log.node(pos),
+        if pos.0 >= self.start {
+            self.log.files.spill()?;
         }
+        self.log.node(pos)
     }
 
     /// Appends a node; `old` is the branch that stood in its place.
     pub(super) fn put(&mut self, node: LogNode, old: Option<(NodePos, &Branch)>) -> Result<NodePos, StorageError> {
-        let (record, node) = node.record(old)?;
-        let pos = self.log.files.append(&record)?;
-        self.young.insert(pos, Arc::new(node));
         self.appended += 1;
-        Ok(pos)
+        self.log.files.append(&node.record(old)?)
     }
 
-    fn placed(&self, pos: NodePos) -> Result<(NodePos, Arc<LogNode>), StorageError> {
-        Ok((pos, self.node(pos)?))
-    }
-
-    fn storage_root(&self, root: Option<NodePos>, account: &B256) -> Result<Option<NodePos>, StorageError> {
-        let leaf = self.leaf(root, &path_of(account))?;
-        Ok(leaf.and_then(|leaf| leaf.as_leaf().and_then(|leaf| leaf.storage)))
-    }
-
-    /// As [`StateLog::leaf`], over what was appended too.
-    fn leaf(&self, root: Option<NodePos>, key: &Nibbles) -> Result<Option<Arc<LogNode>>, StorageError> {
-        super::leaf(&|pos| self.node(pos), root, key)
-    }
-
-    fn trie(&mut self, change: &Change<'_>) -> Result<Option<NodePos>, StorageError> {
-        let path = Nibbles::new();
-        match change.nodes.get(&path) {
-            None => Ok(change.root),
-            Some(None) => Ok(None),
-            Some(Some(rlp)) => {
-                let old = change.root.map(|pos| self.placed(pos)).transpose()?;
-                self.write(change, path, rlp, old).map(Some)
-            }
+    /// The place of a node, which is appended if it has none; `old` is where the one stands that was at its path before.
+    fn write(&mut self, link: &Link, at: At, old: Option<NodePos>) -> Result<NodePos, StorageError> {
+        match link.node.pos() {
+            Some(pos) if pos.0 >= self.floor => return Ok(pos),
+            Some(_) => return Ok(self.log.found(self.root, at.account.as_ref(), &at.path, &link.rlp_node())?.pos),
+            None => {}
         }
-    }
-
-    /// Appends the node at `path` and all below it that changes; `old` is what stood at this path.
-    fn write(
-        &mut self,
-        change: &Change<'_>,
-        path: Nibbles,
-        rlp: &[u8],
-        old: Option<(NodePos, Arc<LogNode>)>,
-    ) -> Result<NodePos, StorageError> {
-        match decode_rlp(rlp)? {
-            TrieNode::EmptyRoot => Err(StorageError::corrupt("an empty root is no node")),
-            TrieNode::Leaf(leaf) => {
-                let leaf = self.leaf_of(change, path.join(&leaf.key), leaf.key, leaf.value)?;
-                self.put(LogNode::Leaf(leaf), None)
+        match &link.node {
+            Node::Stored(pos) => return Ok(*pos),
+            Node::Leaf(leaf) => {
+                let storage = match leaf.entry.storage.as_deref() {
+                    Some(root) => Some(self.storage(root, at.below(&leaf.key).path)?),
+                    None => None,
+                };
+                let pos = self.log.files.append(self.record.leaf(leaf, storage)?)?;
+                leaf.place.set(pos);
             }
-            TrieNode::Extension(extension) => {
-                let old = match old.as_ref().map(|(_, node)| node.as_ref()) {
-                    Some(LogNode::Extension { key, child }) if *key == extension.key => Some(child.clone()),
+            Node::Extension(extension) => {
+                let old = match self.old(old)?.as_deref() {
+                    Some(LogNode::Extension { key, child }) if *key == extension.key => Some(child.pos),
                     _ => None,
                 };
-                let child = self.child(change, path.join(&extension.key), extension.child, old.as_ref())?;
-                self.put(LogNode::Extension { key: extension.key, child }, None)
+                let child = self.write(&extension.child, at.below(&extension.key), old)?;
+                let pos = self.log.files.append(self.record.extension(&extension.key, &extension.child, child))?;
+                extension.place.set(pos);
             }
-            TrieNode::Branch(branch) => {
-                let old = old.as_ref().and_then(|(pos, node)| match node.as_ref() {
-                    LogNode::Branch(branch) => Some((*pos, branch)),
-                    _ => None,
-                });
-                let mut children = Vec::with_capacity(16);
-                for (nibble, reference) in branch.as_ref().children() {
-                    let Some(reference) = reference else { continue };
-                    let mut path = path;
-                    path.push(nibble);
-                    let before = old.and_then(|(_, old)| old.child(nibble));
-                    children.push((nibble, self.child(change, path, reference.clone(), before)?));
-                }
-                self.put(LogNode::Branch(Branch::new(children)), old)
-            }
+            Node::Branch(branch) if self.floor == 0 => self.branch(branch, at)?,
+            Node::Branch(branch) => self.branch_over(branch, at, old)?,
         }
+        self.appended += 1;
+        self.placed.push(link.node.clone());
+        link.node.pos().ok_or_else(|| StorageError::corrupt("a node without a place"))
     }
 
-    /// The child at `path` that its parent's RLP refers to so; `old` is the one that stood there.
-    fn child(
-        &mut self,
-        change: &Change<'_>,
-        path: Nibbles,
-        reference: RlpNode,
-        old: Option<&Child>,
-    ) -> Result<Child, StorageError> {
-        // The same reference is the same content, down to the last leaf.
-        if let Some(old) = old.filter(|old| old.reference == reference) {
-            return Ok(old.clone());
-        }
-        let changed = change.nodes.get(&path).and_then(Option::as_ref);
-        let rlp = match changed {
-            Some(rlp) => rlp.as_ref(),
-            None if !reference.is_hash() => reference.as_slice(),
-            None => return self.moved(change, &path, reference),
+    /// The root of the storage of the account at this path.
+    fn storage(&mut self, root: &Link, account: Nibbles) -> Result<NodePos, StorageError> {
+        let old = match self.floor {
+            0 => None,
+            _ => {
+                self.log.files.spill()?;
+                let leaf = self.log.leaf(self.root, &account)?;
+                leaf.as_ref().and_then(|leaf| leaf.as_leaf()).and_then(|leaf| leaf.storage)
+            }
         };
-        let old = old.map(|old| self.placed(old.pos)).transpose()?;
-        let pos = self.write(change, path, rlp, old)?;
-        Ok(Child { reference, pos })
+        self.write(root, At { account: Some(B256::from_slice(&account.pack())), path: Nibbles::new() }, old)
     }
 
-    /// A child that did not change, below a parent that is new: where it stood before.
-    fn moved(&self, change: &Change<'_>, path: &Nibbles, reference: RlpNode) -> Result<Child, StorageError> {
+    /// What stood there before, where that matters.
+    fn old(&self, pos: Option<NodePos>) -> Result<Option<Arc<LogNode>>, StorageError> {
+        if self.floor == 0 { Ok(None) } else { pos.map(|pos| self.node(pos)).transpose() }
+    }
+
+    fn branch(&mut self, branch: &BranchNode, at: At) -> Result<(), StorageError> {
+        let before = branch.before.lock().take();
+        if let Some(before) = before.as_ref()
+            && let Some(old) = before.place.get()
+            && let (whole, patches, bytes) = before.rests.get()
+            && patches < super::node::MAX_PATCHES
+        {
+            let is_new = |nibble, child: &Link| before.child(nibble).is_none_or(|old| !old.node.is(&child.node));
+            let mut changed = Vec::with_capacity(16);
+            for (nibble, child) in branch.children().filter(|(nibble, child)| is_new(*nibble, child)) {
+                changed.push((nibble, child, self.write(child, at.child(nibble), None)?));
+            }
+            let record = self.record.patch(old, before.mask() & !branch.mask(), &changed);
+            let patch_bytes = usize::from(bytes) + record.len();
+            if let (true, Ok(bytes)) = (patch_bytes <= Record::branch_bytes(branch), u16::try_from(patch_bytes)) {
+                let pos = self.log.files.append(record)?;
+                branch.rests.set(Some(whole.unwrap_or(old)), patches + 1, bytes);
+                branch.place.set(pos);
+                return Ok(());
+            }
+        }
+        let mut children = Vec::with_capacity(16);
+        for (nibble, child) in branch.children() {
+            children.push((nibble, child, self.write(child, at.child(nibble), None)?));
+        }
+        branch.place.set(self.log.files.append(self.record.branch(&children))?);
+        Ok(())
+    }
+
+    /// The same once a sweep has moved nodes, whose new places are only in the log: in the branch that stood at this path.
+    fn branch_over(&mut self, branch: &BranchNode, at: At, old: Option<NodePos>) -> Result<(), StorageError> {
+        branch.before.lock().take();
+        let node = self.old(old)?;
+        let old = match (old, node.as_deref()) {
+            (Some(pos), Some(LogNode::Branch(branch))) => Some((pos, branch)),
+            _ => None,
+        };
+        let mut children = Vec::with_capacity(16);
+        for (nibble, link) in branch.children() {
+            let (reference, known) = (link.rlp_node(), old.and_then(|(_, old)| old.child(nibble)));
+            let pos = match known {
+                // The same reference is the same content, down to the last leaf.
+                Some(known) if known.reference == reference => known.pos,
+                known => self.write(link, at.child(nibble), known.map(|known| known.pos))?,
+            };
+            children.push((nibble, Child { reference, pos }));
+        }
+        let (record, whole, patches, bytes) = Branch::new(children).record_over(old);
+        let pos = self.log.files.append(&record)?;
+        branch.rests.set(whole, patches, bytes);
+        branch.place.set(pos);
+        Ok(())
+    }
+}
+
+impl StateLog {
+    /// A node of the state with this root: at a path of the account trie or of an account's storage trie, where its parent has
+    /// this reference of it.
+    pub fn found(
+        &self,
+        root: Option<NodePos>,
+        account: Option<&B256>,
+        path: &Nibbles,
+        reference: &RlpNode,
+    ) -> Result<Placed, StorageError> {
+        if self.end() > self.kept.load(Ordering::SeqCst) {
+            self.files.spill()?;
+        }
+        let root = match account {
+            Some(account) => {
+                let leaf = self.leaf(root, &path_of(account))?;
+                leaf.as_ref().and_then(|leaf| leaf.as_leaf()).and_then(|leaf| leaf.storage)
+            }
+            None => root,
+        };
         let missing = || StorageError::corrupt(format!("the node at {path:?} did not change and was not there"));
-        let Placed { pos, node, reference: known } =
-            super::at(&|pos| self.node(pos), change.root, path)?.ok_or_else(missing)?;
-        let is = known.map_or_else(|| RlpNode::from_rlp(&node.rlp()) == reference, |known| known == reference);
-        if is { Ok(Child { reference, pos }) } else { Err(missing()) }
+        let placed = self.at(root, path)?.ok_or_else(missing)?;
+        let is = match &placed.reference {
+            Some(known) => known == reference,
+            None => RlpNode::word_rlp(&atoll_primitives::keccak256(placed.node.rlp())) == *reference,
+        };
+        if is { Ok(placed) } else { Err(missing()) }
     }
+}
 
-    fn leaf_of(&self, change: &Change<'_>, full: Nibbles, key: Nibbles, value: Vec<u8>) -> Result<Leaf, StorageError> {
-        let hash = B256::from_slice(&full.pack());
-        let before = || -> Result<Leaf, StorageError> {
-            let found = self.leaf(change.root, &full)?;
-            let leaf = found.as_ref().and_then(|node| node.as_leaf()).cloned();
-            leaf.ok_or_else(|| StorageError::corrupt(format!("nothing says whose hash {hash} is")))
-        };
-        let (known, storage) = match &change.leaves {
-            LeafSource::Slots(slots) => (slots.get(&hash), None),
-            LeafSource::Accounts { addresses, storage } => {
-                let root = TrieAccount::decode(&mut value.as_slice())
-                    .map_err(|error| StorageError::corrupt(format!("leaf of an account: {error}")))?
-                    .storage_root;
-                let storage = match storage.get(&hash) {
-                    _ if root == EMPTY_ROOT_HASH => None,
-                    Some(changed) => *changed,
-                    None => before()?.storage,
-                };
-                (addresses.get(&hash), storage)
-            }
-        };
-        let preimage = match known {
-            Some(known) => known.clone(),
-            None => before()?.preimage,
-        };
-        Ok(Leaf { key, value: value.into(), preimage, storage })
+impl StateLog {
+    /// The node that stood at `pos` when its parent was written, to be kept by a trie. What a sweep moved since is found in the
+    /// persisted state with this root: it is unchanged there.
+    pub fn load(
+        &self,
+        pos: NodePos,
+        hash: &B256,
+        root: Option<NodePos>,
+        account: Option<&B256>,
+        path: &Nibbles,
+    ) -> Result<Node, StorageError> {
+        let read = |pos: NodePos| self.node_once(pos);
+        let node = read(pos).and_then(|node| Node::of_log(&node, pos, &read));
+        if node.is_ok() || !self.may_be_gone(pos) {
+            return node;
+        }
+        let found = self.found(root, account, path, &RlpNode::word_rlp(hash))?;
+        Node::of_log(&found.node, found.pos, &read)
     }
 }
 
 impl Drop for Appender<'_> {
     fn drop(&mut self) {
-        if !self.committed {
-            self.log.files.roll_back(self.start);
-            // Other nodes will have the places of those that aged.
-            self.log.cache.clear();
+        if self.committed {
+            return;
+        }
+        self.log.files.roll_back(self.start);
+        // Other nodes will have their places.
+        self.log.cache.clear();
+        for node in self.placed.drain(..) {
+            match &node {
+                Node::Stored(_) => {}
+                Node::Leaf(leaf) => leaf.place.clear(),
+                Node::Extension(extension) => extension.place.clear(),
+                Node::Branch(branch) => branch.place.clear(),
+            }
         }
     }
 }
+
+/// A child as a record has it.
+pub(super) type Written<'l> = (u8, &'l Link, NodePos);

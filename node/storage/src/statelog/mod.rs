@@ -24,7 +24,13 @@ use atoll_kv::Table;
 use file::Files;
 use node::Decoded;
 use quick_cache::{Weighter, sync::Cache};
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// By this name it is spoken of among the tables.
 pub(crate) const NAME: Table = Table("state");
@@ -52,6 +58,12 @@ pub(crate) struct StateLog {
     files: Files,
     /// Nodes by their places; at the bound those not read for long leave.
     cache: Cache<NodePos, Arc<LogNode>, ByWeight>,
+    /// What lies before it is on the disk and stays: tries in memory need not keep it.
+    kept: AtomicU64,
+    /// What tries in memory take to lie before it may have been moved by a sweep; zero if nothing was.
+    floor: AtomicU64,
+    /// What lies before it, or what that rests on, may be in a file that is deleted.
+    stale: AtomicU64,
 }
 
 impl StateLog {
@@ -60,7 +72,9 @@ impl StateLog {
     /// # Errors
     /// [`StorageError::Corrupt`] for one that ends sooner; the disk's failure, here and below.
     pub fn open(dir: &Path, end: u64, file_bytes: u64, cache_bytes: usize) -> Result<Self, StorageError> {
-        Ok(Self::over(Files::open(dir, end, file_bytes)?, cache_bytes))
+        let log = Self::over(Files::open(dir, end, file_bytes)?, cache_bytes);
+        log.kept.store(end, Ordering::SeqCst);
+        Ok(log)
     }
 
     /// For reading alone.
@@ -70,7 +84,9 @@ impl StateLog {
 
     fn over(files: Files, cache_bytes: usize) -> Self {
         let bytes = (cache_bytes as u64).max(1 << 16);
-        Self { files, cache: Cache::with_weighter((cache_bytes / 512).max(64), bytes, ByWeight) }
+        let cache = Cache::with_weighter((cache_bytes / 512).max(64), bytes, ByWeight);
+        let (kept, floor, stale) = Default::default();
+        Self { files, cache, kept, floor, stale }
     }
 
     /// Where the next node goes.
@@ -91,6 +107,29 @@ impl StateLog {
         Ok(node)
     }
 
+    /// The same for a trie that keeps it: the cache is for others.
+    pub fn node_once(&self, pos: NodePos) -> Result<Arc<LogNode>, StorageError> {
+        match self.cache.get(&pos) {
+            Some(node) => Ok(node),
+            None => Ok(Arc::new(self.read(pos, 0)?)),
+        }
+    }
+
+    /// Whether a place is on the disk, and stays there.
+    pub fn is_kept(&self, pos: NodePos) -> bool {
+        pos.0 < self.kept.load(Ordering::SeqCst)
+    }
+
+    /// Whether what is at a place, or what that rests on, may be in a file that is deleted.
+    pub fn may_be_gone(&self, pos: NodePos) -> bool {
+        pos.0 < self.stale.load(Ordering::SeqCst)
+    }
+
+    /// A sweep moved nodes of the newest state, and the nodes above them.
+    pub fn moved(&self) {
+        self.floor.store(self.end(), Ordering::SeqCst);
+    }
+
     /// `patches` were read on the way here.
     fn read(&self, pos: NodePos, patches: u8) -> Result<LogNode, StorageError> {
         let damaged = |what| StorageError::corrupt(format!("the node at {} {what}", pos.0)).in_table(NAME);
@@ -107,12 +146,7 @@ impl StateLog {
 
     /// The leaf of a hashed key below a root.
     pub fn leaf(&self, root: Option<NodePos>, key: &Nibbles) -> Result<Option<Arc<LogNode>>, StorageError> {
-        leaf(&|pos| self.node(pos), root, key)
-    }
-
-    /// The node that begins at exactly this path below a root.
-    pub fn at(&self, root: Option<NodePos>, path: &Nibbles) -> Result<Option<Placed>, StorageError> {
-        at(&|pos| self.node(pos), root, path)
+        self.leaf_below(root, key, 0)
     }
 
     /// Bytes of a full file.
@@ -122,6 +156,8 @@ impl StateLog {
 
     /// Deletes the files that end before a place nothing leads below any more.
     pub fn delete_before(&self, pos: NodePos) -> Result<(), StorageError> {
+        // What was written during a sweep may rest on what it moved.
+        self.stale.store(pos.0.max(self.floor.load(Ordering::SeqCst)), Ordering::SeqCst);
         self.files.delete_before(pos.0)
     }
 }
@@ -133,59 +169,60 @@ impl LogNode {
     }
 }
 
-fn leaf(
-    read: &impl Fn(NodePos) -> Result<Arc<LogNode>, StorageError>,
-    root: Option<NodePos>,
-    key: &Nibbles,
-) -> Result<Option<Arc<LogNode>>, StorageError> {
-    let (mut depth, mut next) = (0, root);
-    while let Some(pos) = next {
-        let node = read(pos)?;
-        next = match node.as_ref() {
-            LogNode::Leaf(leaf) => {
-                let found = key.len() == depth + leaf.key.len() && key.slice(depth..) == leaf.key;
-                return Ok(found.then_some(node));
-            }
-            LogNode::Extension { key: shared, child } => {
-                let there = key.len() > depth + shared.len() && key.slice(depth..).starts_with(shared);
-                depth += shared.len();
-                there.then_some(child.pos)
-            }
-            LogNode::Branch(branch) => {
-                let child = key.get(depth).and_then(|nibble| branch.child(nibble));
-                depth += 1;
-                child.map(|child| child.pos)
-            }
-        };
+impl StateLog {
+    /// The leaf of a hashed key, given the node after so many nibbles of it.
+    pub fn leaf_below(
+        &self,
+        node: Option<NodePos>,
+        key: &Nibbles,
+        mut depth: usize,
+    ) -> Result<Option<Arc<LogNode>>, StorageError> {
+        let mut next = node;
+        while let Some(pos) = next {
+            let node = self.node(pos)?;
+            next = match node.as_ref() {
+                LogNode::Leaf(leaf) => {
+                    let found = key.len() == depth + leaf.key.len() && key.slice(depth..) == leaf.key;
+                    return Ok(found.then_some(node));
+                }
+                LogNode::Extension { key: shared, child } => {
+                    let there = key.len() > depth + shared.len() && key.slice(depth..).starts_with(shared);
+                    depth += shared.len();
+                    there.then_some(child.pos)
+                }
+                LogNode::Branch(branch) => {
+                    let child = key.get(depth).and_then(|nibble| branch.child(nibble));
+                    depth += 1;
+                    child.map(|child| child.pos)
+                }
+            };
+        }
+        Ok(None)
     }
-    Ok(None)
-}
 
-fn at(
-    read: &impl Fn(NodePos) -> Result<Arc<LogNode>, StorageError>,
-    root: Option<NodePos>,
-    path: &Nibbles,
-) -> Result<Option<Placed>, StorageError> {
-    let Some(root) = root else { return Ok(None) };
-    let mut depth = 0;
-    let mut placed = Placed { pos: root, node: read(root)?, reference: None };
-    while depth < path.len() {
-        let child = match placed.node.as_ref() {
-            LogNode::Leaf(_) => None,
-            LogNode::Extension { key, child } => {
-                let there = path.len() >= depth + key.len() && path.slice(depth..).starts_with(key);
-                depth += key.len();
-                there.then_some(child)
-            }
-            LogNode::Branch(branch) => {
-                depth += 1;
-                path.get(depth - 1).and_then(|nibble| branch.child(nibble))
-            }
-        };
-        let Some(Child { reference, pos }) = child.cloned() else { return Ok(None) };
-        placed = Placed { pos, node: read(pos)?, reference: Some(reference) };
+    /// The node that begins at exactly this path below a root.
+    pub fn at(&self, root: Option<NodePos>, path: &Nibbles) -> Result<Option<Placed>, StorageError> {
+        let Some(root) = root else { return Ok(None) };
+        let mut depth = 0;
+        let mut placed = Placed { pos: root, node: self.node(root)?, reference: None };
+        while depth < path.len() {
+            let child = match placed.node.as_ref() {
+                LogNode::Leaf(_) => None,
+                LogNode::Extension { key, child } => {
+                    let there = path.len() >= depth + key.len() && path.slice(depth..).starts_with(key);
+                    depth += key.len();
+                    there.then_some(child)
+                }
+                LogNode::Branch(branch) => {
+                    depth += 1;
+                    path.get(depth - 1).and_then(|nibble| branch.child(nibble))
+                }
+            };
+            let Some(Child { reference, pos }) = child.cloned() else { return Ok(None) };
+            placed = Placed { pos, node: self.node(pos)?, reference: Some(reference) };
+        }
+        Ok(Some(placed))
     }
-    Ok(Some(placed))
 }
 
 #[cfg(test)]

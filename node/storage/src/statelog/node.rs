@@ -5,15 +5,12 @@
 //! stands in. Reading one reads those it rests on; there are at most [`MAX_PATCHES`] of them, and together they are no longer
 //! than the branch.
 
+use super::append::Written;
 use crate::{
     StorageError,
-    trie::{encode_branch, encode_extension, encode_leaf},
+    trie::{BranchNode, LeafNode, Link, Rests, encode_branch, encode_extension, encode_leaf},
 };
-use alloy_rlp::Decodable;
-use alloy_trie::{
-    Nibbles,
-    nodes::{RlpNode, TrieNode},
-};
+use alloy_trie::{Nibbles, nodes::RlpNode};
 use atoll_primitives::{B256, hex};
 
 /// Patches over one whole branch.
@@ -91,6 +88,16 @@ impl Branch {
         branch
     }
 
+    /// A bit for each nibble that has a child.
+    pub fn mask(&self) -> u16 {
+        self.mask
+    }
+
+    /// What it was read from.
+    pub fn rests(&self) -> Rests {
+        Rests::on(self.whole, self.patches, self.patch_bytes)
+    }
+
     pub fn child(&self, nibble: u8) -> Option<&Child> {
         let bit = 1u16 << nibble;
         (self.mask & bit != 0).then(|| &self.children[(self.mask & (bit - 1)).count_ones() as usize])
@@ -109,6 +116,20 @@ impl Branch {
 
     fn record_bytes(&self) -> usize {
         5 + self.children.iter().map(child_bytes).sum::<usize>()
+    }
+
+    /// Its record, a change to an older branch if that is worth it, and what it rests on then.
+    pub fn record_over(&self, old: Option<(NodePos, &Self)>) -> (Vec<u8>, Option<NodePos>, u8, u16) {
+        let patch = old.and_then(|(pos, old)| Some((pos, old, self.patch(old, pos)?)));
+        if let Some((pos, old, record)) = patch {
+            let bytes = usize::from(old.patch_bytes) + record.len();
+            let bytes = u16::try_from(bytes).unwrap_or(u16::MAX);
+            return (record, Some(old.whole.unwrap_or(pos)), old.patches.saturating_add(1), bytes);
+        }
+        let mut record = Vec::with_capacity(self.record_bytes());
+        record.push(BRANCH);
+        put_children(&mut record, self.children().collect());
+        (record, None, 0, 0)
     }
 
     /// This branch as a change to an older one, if that is worth it.
@@ -144,6 +165,77 @@ impl Branch {
         patched.patch_bytes = old.patch_bytes.saturating_add(u16::try_from(bytes).unwrap_or(u16::MAX));
         patched.whole = Some(old.whole.unwrap_or(old_pos));
         patched
+    }
+}
+
+/// A record being made of a trie's node; its bytes are used again for the next.
+#[derive(Default)]
+pub(super) struct Record(Vec<u8>);
+
+impl Record {
+    /// A leaf over its storage.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`] for a value that no record can hold; an account's RLP has 110 bytes at the most.
+    pub fn leaf(&mut self, leaf: &LeafNode, storage: Option<NodePos>) -> Result<&[u8], StorageError> {
+        let (value, preimage) = (&leaf.entry.value, leaf.entry.preimage.as_slice());
+        if value.len() > usize::from(u8::MAX) {
+            return Err(damaged(&format!("a leaf of {} bytes", value.len())));
+        }
+        self.0.clear();
+        put_leaf(&mut self.0, &leaf.key, value, preimage, storage);
+        Ok(&self.0)
+    }
+
+    pub fn extension(&mut self, key: &Nibbles, child: &Link, pos: NodePos) -> &[u8] {
+        self.0.clear();
+        self.0.push(EXTENSION);
+        put_nibbles(&mut self.0, key);
+        self.0.push(u8::from(child.hash().is_none()));
+        put_link(&mut self.0, child, pos);
+        &self.0
+    }
+
+    pub fn branch(&mut self, children: &[Written<'_>]) -> &[u8] {
+        self.0.clear();
+        self.0.push(BRANCH);
+        put_links(&mut self.0, children);
+        &self.0
+    }
+
+    /// Changes to the branch at `old`.
+    pub fn patch(&mut self, old: NodePos, removed: u16, changed: &[Written<'_>]) -> &[u8] {
+        self.0.clear();
+        self.0.push(PATCH);
+        put_pos(&mut self.0, old);
+        self.0.extend_from_slice(&removed.to_le_bytes());
+        put_links(&mut self.0, changed);
+        &self.0
+    }
+
+    /// Length of a whole branch's record.
+    pub fn branch_bytes(branch: &BranchNode) -> usize {
+        let bytes = |link: &Link| POS_BYTES + link.hash().map_or_else(|| 1 + link.rlp_node().len(), |_| 32);
+        5 + branch.children().map(|(_, link)| bytes(link)).sum::<usize>()
+    }
+}
+
+/// As [`put_children`].
+fn put_links(record: &mut Vec<u8>, children: &[Written<'_>]) {
+    let bits = |inline: bool| {
+        let wanted = children.iter().filter(|(_, link, _)| !inline || link.hash().is_none());
+        wanted.fold(0u16, |bits, (nibble, ..)| bits | 1 << nibble)
+    };
+    record.extend_from_slice(&bits(false).to_le_bytes());
+    record.extend_from_slice(&bits(true).to_le_bytes());
+    children.iter().for_each(|(_, link, pos)| put_link(record, link, *pos));
+}
+
+fn put_link(record: &mut Vec<u8>, link: &Link, pos: NodePos) {
+    put_pos(record, pos);
+    match link.hash() {
+        Some(hash) => record.extend_from_slice(hash.as_slice()),
+        None => put_bytes(record, &link.rlp_node()),
     }
 }
 
@@ -201,43 +293,23 @@ impl Decoded {
 }
 
 impl LogNode {
-    /// Its record, and itself as it will be read; `old` is the branch that stood in its place.
-    pub fn record(self, old: Option<(NodePos, &Branch)>) -> Result<(Vec<u8>, Self), StorageError> {
-        let branch = match self {
-            Self::Branch(branch) => branch,
-            leaf_or_extension => {
-                leaf_or_extension.as_leaf().map_or(Ok(()), Leaf::check)?;
-                return Ok((leaf_or_extension.whole_record(), leaf_or_extension));
-            }
-        };
-        if let Some((pos, old)) = old
-            && let Some(record) = branch.patch(old, pos)
-        {
-            let node = Decoded::new(&record)?.over(|_| Ok(Self::Branch(old.clone())))?;
-            return Ok((record, node));
-        }
-        let whole = Branch { patches: 0, patch_bytes: 0, whole: None, ..branch };
-        let node = Self::Branch(whole);
-        Ok((node.whole_record(), node))
-    }
-
-    fn whole_record(&self) -> Vec<u8> {
+    /// Its record; `old` is the branch that stood in its place.
+    pub fn record(&self, old: Option<(NodePos, &Branch)>) -> Result<Vec<u8>, StorageError> {
         let mut record = Vec::new();
         match self {
-            Self::Leaf(leaf) => put_leaf(&mut record, leaf),
+            Self::Leaf(leaf) => {
+                leaf.check()?;
+                put_leaf(&mut record, &leaf.key, &leaf.value, &leaf.preimage, leaf.storage);
+            }
             Self::Extension { key, child } => {
                 record.push(EXTENSION);
                 put_nibbles(&mut record, key);
                 record.push(u8::from(!child.reference.is_hash()));
                 put_child(&mut record, child);
             }
-            Self::Branch(branch) => {
-                record.reserve(branch.record_bytes());
-                record.push(BRANCH);
-                put_children(&mut record, branch.children().collect());
-            }
+            Self::Branch(branch) => return Ok(branch.record_over(old).0),
         }
-        record
+        Ok(record)
     }
 
     /// Its RLP in the trie.
@@ -264,11 +336,6 @@ impl LogNode {
         };
         size_of::<Self>() + inner
     }
-}
-
-/// A node's RLP taken apart.
-pub(super) fn decode_rlp(mut rlp: &[u8]) -> Result<TrieNode, StorageError> {
-    TrieNode::decode(&mut rlp).map_err(|err| StorageError::corrupt(format!("trie node: {err}")))
 }
 
 fn damaged(what: &str) -> StorageError {
@@ -303,12 +370,12 @@ fn put_children(record: &mut Vec<u8>, children: Vec<(u8, &Child)>) {
     children.iter().for_each(|(_, child)| put_child(record, child));
 }
 
-fn put_leaf(record: &mut Vec<u8>, leaf: &Leaf) {
+fn put_leaf(record: &mut Vec<u8>, key: &Nibbles, value: &[u8], preimage: &[u8], storage: Option<NodePos>) {
     record.push(LEAF);
-    put_nibbles(record, &leaf.key);
-    put_bytes(record, &leaf.value);
-    put_bytes(record, &leaf.preimage);
-    if let Some(storage) = leaf.storage {
+    put_nibbles(record, key);
+    put_bytes(record, value);
+    put_bytes(record, preimage);
+    if let Some(storage) = storage {
         put_pos(record, storage);
     }
 }

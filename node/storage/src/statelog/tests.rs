@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::{
+    StateTrie,
     base::{decode_account, decode_slot},
-    trie::{self, Found, NodeSource, Parent, hashed_path, path_of},
+    trie::{self, Node, Source, hashed_path, path_of},
 };
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
 use atoll_primitives::{Account, Address, B256, StateChanges, StorageChanges, U256, keccak256};
@@ -16,20 +17,28 @@ struct Chain<'a> {
     log: &'a StateLog,
     world: World,
     root: Option<NodePos>,
-    hash: B256,
+    trie: StateTrie,
+    /// Bytes of nodes that stay in memory.
+    warm: usize,
 }
 
-struct Source<'a>(&'a StateLog, Option<NodePos>);
+struct Logged<'a> {
+    log: &'a StateLog,
+    root: Option<NodePos>,
+    warm: usize,
+}
 
-impl NodeSource for Source<'_> {
-    fn account_node(&self, path: &Nibbles) -> Result<Option<Found>, StorageError> {
-        Ok(self.0.at(self.1, path)?.map(|placed| Found::Logged(placed.node, placed.reference)))
+impl Source for Logged<'_> {
+    fn load(&self, pos: NodePos, hash: &B256, account: Option<&B256>, path: &Nibbles) -> Result<Node, StorageError> {
+        self.log.load(pos, hash, self.root, account, path)
     }
 
-    fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Found>, StorageError> {
-        let leaf = self.0.leaf(self.1, &path_of(account))?;
-        let root = leaf.and_then(|leaf| leaf.as_leaf().and_then(|leaf| leaf.storage));
-        Ok(self.0.at(root, path)?.map(|placed| Found::Logged(placed.node, placed.reference)))
+    fn is_kept(&self, pos: NodePos) -> bool {
+        self.log.is_kept(pos)
+    }
+
+    fn warm_bytes(&self) -> usize {
+        self.warm
     }
 }
 
@@ -39,7 +48,7 @@ fn address(n: u64) -> Address {
 
 impl<'a> Chain<'a> {
     fn new(log: &'a StateLog) -> Self {
-        Self { log, world: World::new(), root: None, hash: EMPTY_ROOT_HASH }
+        Self { log, world: World::new(), root: None, trie: StateTrie::default(), warm: 1 << 15 }
     }
 
     /// A block that gives each of these accounts a nonce and slots.
@@ -68,11 +77,15 @@ impl<'a> Chain<'a> {
             slots.retain(|_, value| !value.is_zero());
             changes.storage.insert(address, storage);
         }
-        // Nodes of the blocks before may not be in the files yet.
-        let source = Young(appender, self.root);
-        let (hash, nodes) = trie::state_root(&source, self.hash, &changes, Parent::Stays).unwrap();
-        self.root = appender.block(self.root, &changes, &nodes).unwrap();
-        self.hash = hash;
+        let source = Logged { log: self.log, root: self.root, warm: self.warm };
+        self.trie = trie::state_root(&source, &self.trie, &changes).unwrap();
+        self.root = appender.block(&self.trie).unwrap();
+        assert_eq!(self.trie.root_hash(), root_of(&self.world));
+    }
+
+    /// Forgets what is in memory.
+    fn forget(&mut self) {
+        self.trie = StateTrie::stored(self.trie.root_hash(), self.root);
     }
 
     fn check(&self) {
@@ -80,19 +93,11 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// What is appended and not committed.
-struct Young<'a, 'b>(&'a Appender<'b>, Option<NodePos>);
-
-impl NodeSource for Young<'_, '_> {
-    fn account_node(&self, path: &Nibbles) -> Result<Option<Found>, StorageError> {
-        Ok(at(&|pos| self.0.node(pos), self.1, path)?.map(|placed| Found::Logged(placed.node, placed.reference)))
-    }
-
-    fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Found>, StorageError> {
-        let leaf = leaf(&|pos| self.0.node(pos), self.1, &path_of(account))?;
-        let root = leaf.and_then(|leaf| leaf.as_leaf().and_then(|leaf| leaf.storage));
-        Ok(at(&|pos| self.0.node(pos), root, path)?.map(|placed| Found::Logged(placed.node, placed.reference)))
-    }
+fn root_of(world: &World) -> B256 {
+    alloy_trie::root::state_root_unhashed(world.iter().map(|(address, (nonce, slots))| {
+        let root = atoll_primitives::storage_root(slots.iter().map(|(slot, value)| (*slot, *value)));
+        (*address, TrieAccount::new(*nonce, U256::ZERO, root, Account::default().code_hash))
+    }))
 }
 
 /// A state is what it should be: by key, in order, and by its root.
@@ -115,12 +120,8 @@ fn same(log: &StateLog, root: Option<NodePos>, world: &World) {
         let node = log.leaf(root, &hashed_path(address.as_slice())).unwrap().unwrap();
         assert_eq!(decode_account(&node.as_leaf().unwrap().value).unwrap().nonce, *nonce);
     }
-    let expected = alloy_trie::root::state_root_unhashed(world.iter().map(|(address, (nonce, slots))| {
-        let root = atoll_primitives::storage_root(slots.iter().map(|(slot, value)| (*slot, *value)));
-        (*address, TrieAccount::new(*nonce, U256::ZERO, root, Account::default().code_hash))
-    }));
-    let rlp = Source(log, root).account_node(&Nibbles::new()).unwrap();
-    assert_eq!(rlp.map_or(EMPTY_ROOT_HASH, |found| keccak256(found.rlp())), expected);
+    let found = root.map(|root| keccak256(log.node(root).unwrap().rlp()));
+    assert_eq!(found.unwrap_or(EMPTY_ROOT_HASH), root_of(world));
 }
 
 /// Blocks that change, add and remove accounts among `accounts`.
@@ -135,13 +136,16 @@ fn every_state_is_read_again_also_after_opening_anew() {
     let mut chain = Chain::new(&log);
     let (mut states, mut end) = (Vec::new(), 0);
     for batch in 0..40 {
-        let mut appender = log.appender();
+        let mut appender = log.appender(chain.root);
         for n in batch * 5..batch * 5 + 5 {
             chain.block(turn(n, 90), &mut appender);
             states.push((chain.root, chain.world.clone()));
         }
         end = appender.commit().unwrap();
         chain.check();
+        if batch % 3 == 0 {
+            chain.forget();
+        }
     }
     states.iter().for_each(|(root, world)| same(&log, *root, world));
     drop(log);
@@ -155,17 +159,17 @@ fn what_was_not_committed_is_cut_off_and_a_log_that_ends_too_early_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let log = StateLog::open(dir.path(), 0, 1 << 16, 1 << 16).unwrap();
     let mut chain = Chain::new(&log);
-    let mut appender = log.appender();
+    let mut appender = log.appender(chain.root);
     chain.block(turn(1, 50), &mut appender);
     let end = appender.commit().unwrap();
-    let (root, hash, world) = (chain.root, chain.hash, chain.world.clone());
-    let mut appender = log.appender();
+    let (root, trie, world) = (chain.root, chain.trie.clone(), chain.world.clone());
+    let mut appender = log.appender(chain.root);
     (0..200).for_each(|n| chain.block(turn(n, 50), &mut appender));
     drop(appender);
     assert_eq!(log.end(), end, "forgotten");
     // Written over by the next one.
-    (chain.root, chain.hash, chain.world) = (root, hash, world.clone());
-    let mut appender = log.appender();
+    (chain.root, chain.trie, chain.world) = (root, trie, world.clone());
+    let mut appender = log.appender(chain.root);
     chain.block(turn(9, 50), &mut appender);
     appender.commit().unwrap();
     chain.check();
@@ -182,7 +186,7 @@ fn a_changed_byte_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let log = StateLog::open(dir.path(), 0, 1 << 16, 1 << 16).unwrap();
     let mut chain = Chain::new(&log);
-    let mut appender = log.appender();
+    let mut appender = log.appender(chain.root);
     chain.block(turn(1, 50), &mut appender);
     let end = appender.commit().unwrap();
     let (root, accounts) = (chain.root, chain.world.clone());
@@ -213,7 +217,7 @@ fn a_difference_is_what_changed_and_no_more() {
     let mut chain = Chain::new(&log);
     let mut states = vec![(None, World::new())];
     for n in 0..60 {
-        let mut appender = log.appender();
+        let mut appender = log.appender(chain.root);
         chain.block(turn(n, 40), &mut appender);
         appender.commit().unwrap();
         states.push((chain.root, chain.world.clone()));
@@ -242,7 +246,7 @@ fn once_swept_the_newest_state_needs_no_old_file() {
     let dir = tempfile::tempdir().unwrap();
     let log = StateLog::open(dir.path(), 0, 1 << 16, 1 << 16).unwrap();
     let mut chain = Chain::new(&log);
-    let mut appender = log.appender();
+    let mut appender = log.appender(chain.root);
     chain.block((0..2_000).map(|n| (n, Some(1))), &mut appender);
     appender.commit().unwrap();
     let mut sweep = Some(Sweep::begin(NodePos(log.end())));
@@ -250,17 +254,30 @@ fn once_swept_the_newest_state_needs_no_old_file() {
     let mut steps = 0;
     while let Some(step) = sweep {
         // Blocks go on meanwhile, everywhere in the state.
-        let mut appender = log.appender();
+        let mut appender = log.appender(chain.root);
         chain.block((0..9).map(|k| ((steps * 31 + k * 222) % 2_000, Some(steps + 2))), &mut appender);
         let step = Sweep::decode(&step.encode()).unwrap();
         (chain.root, sweep) = step.step(&mut appender, chain.root, 300).unwrap();
+        log.moved();
         appender.commit().unwrap();
         steps += 1;
+        if steps % 4 == 0 {
+            chain.forget();
+        }
     }
     assert!(steps > 5, "{steps} steps");
+    log.delete_before(cutoff).unwrap();
+    // The tries in memory do not know where the sweep put their nodes.
+    for n in 0..300u64 {
+        let mut appender = log.appender(chain.root);
+        chain.block(
+            (0..9).map(|k| ((n * 37 + k * 222) % 2_000, (!(n + k).is_multiple_of(5)).then_some(n + 9))),
+            &mut appender,
+        );
+        appender.commit().unwrap();
+    }
     let (root, world) = (chain.root, chain.world.clone());
     let end = log.end();
-    log.delete_before(cutoff).unwrap();
     drop(log);
     assert!(!dir.path().join("00000000.nodes").exists());
     let log = StateLog::open(dir.path(), end, 1 << 16, 1 << 16).unwrap();
@@ -292,7 +309,7 @@ fn blocks_that_touch_many_accounts_leave_the_same_tries() {
         keep(&|n| n > 30),
     ];
     for block in blocks {
-        let mut appender = log.appender();
+        let mut appender = log.appender(chain.root);
         chain.block::<Vec<_>>(block, &mut appender);
         appender.commit().unwrap();
         chain.check();

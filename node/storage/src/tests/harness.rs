@@ -1,6 +1,6 @@
 //! A model of the state as plain maps, and blocks made from random changes to it.
 
-use crate::{DbEngine, ExecutedBlock, StateView, Storage, StorageOptions, TrieChanges};
+use crate::{DbEngine, ExecutedBlock, StateTrie, StateView, Storage, StorageOptions};
 use alloy_trie::TrieAccount;
 use atoll_primitives::{
     Account, Address, B256, Block, BlockBody, Bloom, Bytes, ChainSpec, Header, Log, Receipt, RecoveredBlock,
@@ -245,7 +245,7 @@ impl Blocks {
             let (executed, world) = &self.known[&block.hash];
             assert_eq!(*executed.block, block);
             let parent = storage.state_at(&block.header().parent_hash).unwrap().unwrap();
-            let (root, trie): (B256, TrieChanges) = parent.state_root(&executed.changes).unwrap();
+            let (root, trie): (B256, StateTrie) = parent.state_root(&executed.changes).unwrap();
             assert_eq!(root, world.root());
             storage.restore(ExecutedBlock { trie: Arc::new(trie), ..executed.clone() }).unwrap();
         }

@@ -1,63 +1,58 @@
-//! Merkle-Patricia tries whose nodes are asked for by path: a block costs what it changes. It must not know tables or
-//! layers: nodes come through [`NodeSource`].
+//! Merkle-Patricia tries whose nodes load from their places in the log when they are needed: a block costs what it changes.
+//! The trie of a block shares with its parent's what the block did not change. It must not know tables or layers: nodes come
+//! through [`Source`].
 
-mod changes;
 mod node;
+mod place;
 mod proof;
 mod root;
+mod state;
 mod tree;
-mod warm;
 
-pub use changes::{NodeChanges, StorageTrieChanges, TrieChanges};
-pub(crate) use node::{encode_branch, encode_extension, encode_leaf};
+pub(crate) use node::{
+    BranchNode, Entry, LeafNode, Link, Node, Preimage, encode_branch, encode_extension, encode_leaf,
+};
+pub(crate) use place::Rests;
 pub(crate) use proof::prove;
 pub use proof::{AccountProof, StorageProof};
-pub(crate) use root::{Parent, state_root};
-pub(crate) use warm::WarmTries;
+pub(crate) use root::state_root;
+pub use state::StateTrie;
+pub(crate) use tree::{Walked, walk};
 
-use crate::{StorageError, statelog::LogNode};
-use alloy_trie::{Nibbles, nodes::RlpNode};
+use crate::{StorageError, statelog::NodePos};
+use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 use atoll_primitives::{B256, Bytes, keccak256};
-use std::sync::Arc;
 
-/// A node as it is stored.
-#[derive(Debug, Clone)]
-pub(crate) enum Found {
-    /// Its RLP.
-    Rlp(Bytes),
-    /// In the log, where its parent has this reference of it; a root has none.
-    Logged(Arc<LogNode>, Option<RlpNode>),
+/// Where nodes of a trie are loaded from.
+pub(crate) trait Source: Sync {
+    /// The node that stood at `pos` when its parent was written, and stands at `path` of the account trie, or of the
+    /// storage trie of the account whose address hashes to `account`.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`] unless it is there.
+    fn load(&self, pos: NodePos, hash: &B256, account: Option<&B256>, path: &Nibbles) -> Result<Node, StorageError>;
+
+    /// Whether what stands at `pos` can be loaded by now: until then it must not be forgotten.
+    fn is_kept(&self, pos: NodePos) -> bool;
+
+    /// Bytes of loaded nodes worth keeping for the next block.
+    fn warm_bytes(&self) -> usize;
 }
 
-impl Found {
-    /// Its RLP.
-    pub fn rlp(&self) -> Bytes {
-        match self {
-            Self::Rlp(rlp) => rlp.clone(),
-            Self::Logged(node, _) => node.rlp().into(),
-        }
+/// The source of tries that begin empty.
+pub(crate) struct Nothing;
+
+impl Source for Nothing {
+    fn load(&self, pos: NodePos, _: &B256, _: Option<&B256>, _: &Nibbles) -> Result<Node, StorageError> {
+        Err(StorageError::corrupt(format!("a trie that began empty has a node at {}", pos.0)))
     }
 
-    /// Whether it is the node with this hash.
-    fn is(&self, hash: &B256) -> bool {
-        match self {
-            Self::Logged(_, Some(reference)) if reference.as_hash().as_ref() == Some(hash) => true,
-            _ => keccak256(self.rlp()) == *hash,
-        }
+    fn is_kept(&self, _: NodePos) -> bool {
+        false
     }
-}
 
-/// The stored nodes of one state, by path.
-pub(crate) trait NodeSource: Sync {
-    /// A node of the account trie.
-    fn account_node(&self, path: &Nibbles) -> Result<Option<Found>, StorageError>;
-
-    /// A node of the storage trie of the account whose address hashes to `account`.
-    fn storage_node(&self, account: &B256, path: &Nibbles) -> Result<Option<Found>, StorageError>;
-
-    /// Tries that are loaded already, if any are kept.
-    fn warm(&self) -> Option<&WarmTries> {
-        None
+    fn warm_bytes(&self) -> usize {
+        usize::MAX
     }
 }
 
@@ -77,16 +72,18 @@ pub(crate) fn hashed_path(key: &[u8]) -> Nibbles {
 /// # Errors
 /// None that the steps could cause: nothing is read.
 pub fn hashed_trie_root(steps: impl IntoIterator<Item = (Bytes, Option<Bytes>)>) -> Result<B256, StorageError> {
-    let nothing = |_: &Nibbles| Ok(None);
-    let mut trie = tree::Trie::open(alloy_trie::EMPTY_ROOT_HASH, &nothing);
+    let mut trie = tree::Trie::new(&Nothing, None, None);
     for (key, value) in steps {
         let path = hashed_path(&key);
         match value {
-            Some(value) => trie.insert(path, value.to_vec())?,
+            Some(value) => trie.set(&path, |_| {
+                Ok(Entry { value: value.to_vec().into(), preimage: Preimage::Slot(B256::ZERO), storage: None })
+            })?,
             None => trie.remove(&path)?,
         }
     }
-    Ok(trie.commit().root)
+    trie.hash();
+    Ok(trie.into_root().and_then(|root| root.hash()).unwrap_or(EMPTY_ROOT_HASH))
 }
 
 #[cfg(test)]

@@ -1,138 +1,362 @@
-//! Trie nodes in memory: decoded from and encoded to the yellow paper's RLP (appendix D). It must not know where
-//! nodes are stored.
+//! Trie nodes in memory, and their RLP (yellow paper, appendix D). Tries of consecutive blocks share the nodes that neither
+//! changed; a node that stands in the log knows its place there. It must not know how to read or write the log.
 
-use crate::{StorageError, statelog::LogNode};
-use alloy_rlp::{BufMut, Decodable, Encodable, Header};
+use super::place::{Place, Rests};
+use crate::{
+    StorageError,
+    statelog::{Child, LogNode, NodePos},
+};
+use alloy_rlp::{BufMut, Encodable, Header};
 use alloy_trie::{
     Nibbles,
-    nodes::{ExtensionNodeRef, LeafNodeRef, RlpNode, TrieNode},
+    nodes::{ExtensionNodeRef, LeafNodeRef, RlpNode},
 };
-use atoll_primitives::B256;
+use atoll_primitives::{Address, B256};
+use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// RLP of an absent child and of the value no branch here has: all keys of a trie are of one length.
 const EMPTY: u8 = 0x80;
+/// RLP of a hash: this, and its bytes.
+const HASH: u8 = 0xa0;
 
-pub(super) type Children = Box<[Option<Link>; 16]>;
+/// How a parent holds a node.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub reference: Reference,
+    pub node: Node,
+}
 
+/// What a parent's RLP says of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reference {
+    /// Its hash.
+    Hash(B256),
+    /// Its RLP, which is shorter.
+    Inline,
+    /// It changed and was not hashed since.
+    Changed,
+}
+
+/// A node, or where it is.
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
-    Leaf { key: Nibbles, value: Vec<u8> },
-    Extension { key: Nibbles, child: Link },
-    Branch { children: Children },
+    /// In the log, and not loaded.
+    Stored(NodePos),
+    Leaf(Arc<LeafNode>),
+    Extension(Arc<ExtensionNode>),
+    Branch(Arc<BranchNode>),
 }
 
-/// How a parent holds a node. Tries of consecutive blocks share the nodes that neither changed.
-#[derive(Debug, Clone)]
-pub(crate) enum Link {
-    /// It stands alone at its path and is not loaded.
-    Stored(B256),
-    /// It is loaded.
-    Loaded { node: Arc<Node>, reference: Reference },
+/// An address or slot, which the trie knows by its hash only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Preimage {
+    Address(Address),
+    Slot(B256),
 }
 
-/// What a parent's RLP says of a loaded node.
+/// What a leaf holds.
 #[derive(Debug, Clone)]
-pub(crate) enum Reference {
-    /// Its hash, or its RLP if that is shorter.
-    Known(RlpNode),
-    /// It changed since; `stored` says whether a node stands alone at this path in the stored trie.
-    Changed { stored: bool },
+pub(crate) struct Entry {
+    /// RLP of an account, or of a slot's value.
+    pub value: Box<[u8]>,
+    pub preimage: Preimage,
+    /// The account's storage trie; absent for empty storage, and for slots.
+    pub storage: Option<Box<Link>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct LeafNode {
+    /// What the path to it leaves of the hashed key.
+    pub key: Nibbles,
+    pub entry: Entry,
+    pub place: Place,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ExtensionNode {
+    pub key: Nibbles,
+    pub child: Link,
+    pub place: Place,
+}
+
+/// A node with two to sixteen children.
+#[derive(Debug)]
+pub(crate) struct BranchNode {
+    /// A bit for each nibble that has a child.
+    mask: u16,
+    /// In the order of their nibbles.
+    children: Vec<Link>,
+    /// The branch it was made from, until it is in the log: what has not changed since need not be written again.
+    pub before: Mutex<Option<Arc<Self>>>,
+    pub place: Place,
+    pub rests: Rests,
+}
+
+/// Not yet in the log, as any node that changes.
+impl Clone for BranchNode {
+    fn clone(&self) -> Self {
+        Self::of(self.mask, self.children.clone())
+    }
+}
+
+impl LeafNode {
+    /// A copy that stands where this one does in the log.
+    pub fn in_place(&self) -> Self {
+        Self { key: self.key, entry: self.entry.clone(), place: self.place.same() }
+    }
+}
+
+impl ExtensionNode {
+    /// As [`LeafNode::in_place`].
+    pub fn in_place(&self) -> Self {
+        Self { key: self.key, child: self.child.clone(), place: self.place.same() }
+    }
+}
+
+impl Preimage {
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Address(address) => address.as_slice(),
+            Self::Slot(slot) => slot.as_slice(),
+        }
+    }
+
+    fn of_log(bytes: &[u8]) -> Result<Self, StorageError> {
+        match bytes.len() {
+            20 => Ok(Self::Address(Address::from_slice(bytes))),
+            32 => Ok(Self::Slot(B256::from_slice(bytes))),
+            length => Err(StorageError::corrupt(format!("a leaf of a key of {length} bytes"))),
+        }
+    }
+}
+
+impl BranchNode {
+    fn of(mask: u16, children: Vec<Link>) -> Self {
+        let (before, place, rests) = Default::default();
+        Self { mask, children, before, place, rests }
+    }
+
+    /// One without children.
+    pub fn empty() -> Self {
+        Self::of(0, Vec::new())
+    }
+
+    /// A branch that may be changed in the place of one that was not changed in this block.
+    pub fn own(branch: &mut Arc<Self>, is_changed: bool) -> &mut Self {
+        if !is_changed {
+            let mut own = Self::clone(branch);
+            *own.before.get_mut() = Some(Arc::clone(branch));
+            *branch = Arc::new(own);
+        }
+        // Changed, it belongs to one trie.
+        Arc::make_mut(branch)
+    }
+
+    /// As [`LeafNode::in_place`].
+    pub fn in_place(&self) -> Self {
+        let (whole, patches, bytes) = self.rests.get();
+        Self { place: self.place.same(), rests: Rests::on(whole, patches, bytes), ..self.clone() }
+    }
+
+    fn index(&self, nibble: u8) -> usize {
+        (self.mask & ((1u16 << nibble) - 1)).count_ones() as usize
+    }
+
+    pub fn mask(&self) -> u16 {
+        self.mask
+    }
+
+    pub fn len(&self) -> usize {
+        self.children.len()
+    }
+
+    pub fn child(&self, nibble: u8) -> Option<&Link> {
+        (self.mask & 1 << nibble != 0).then(|| &self.children[self.index(nibble)])
+    }
+
+    pub fn child_mut(&mut self, nibble: u8) -> Option<&mut Link> {
+        let index = self.index(nibble);
+        (self.mask & 1 << nibble != 0).then(|| &mut self.children[index])
+    }
+
+    /// Puts a child where none is.
+    pub fn insert(&mut self, nibble: u8, child: Link) {
+        self.children.insert(self.index(nibble), child);
+        self.mask |= 1 << nibble;
+    }
+
+    /// Takes a child away.
+    pub fn remove(&mut self, nibble: u8) -> Option<Link> {
+        if self.mask & 1 << nibble == 0 {
+            return None;
+        }
+        self.mask &= !(1 << nibble);
+        Some(self.children.remove(self.index(nibble)))
+    }
+
+    /// In the order of their nibbles.
+    pub fn children(&self) -> impl Iterator<Item = (u8, &Link)> {
+        nibbles(self.mask).zip(&self.children)
+    }
+
+    pub fn children_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.children.iter_mut()
+    }
+
+    /// Takes all children away.
+    pub fn drain(&mut self) -> impl Iterator<Item = (u8, Link)> + use<> {
+        nibbles(std::mem::take(&mut self.mask)).zip(std::mem::take(&mut self.children))
+    }
+}
+
+/// The nibbles whose bits are set.
+fn nibbles(mask: u16) -> impl Iterator<Item = u8> {
+    (0u8..16).filter(move |nibble| mask & (1 << nibble) != 0)
 }
 
 impl Link {
-    /// A node that is new at its path, where nothing stands alone yet.
+    /// A node that is new.
     pub fn new(node: Node) -> Self {
-        Self::Loaded { node: Arc::new(node), reference: Reference::Changed { stored: false } }
+        Self { reference: Reference::Changed, node }
     }
 
-    /// Bytes of what is loaded at each level from here down; this node is the first level.
-    pub fn weights(&self, level: usize, weights: &mut Vec<usize>) {
-        let Self::Loaded { node, .. } = self else { return };
-        if weights.len() <= level {
-            weights.resize(level + 1, 0);
-        }
-        weights[level] += node.weight();
-        match node.as_ref() {
-            Node::Leaf { .. } => {}
-            Node::Extension { child, .. } => child.weights(level + 1, weights),
-            Node::Branch { children } => {
-                children.iter().flatten().for_each(|child| child.weights(level + 1, weights));
-            }
-        }
+    /// A node that stands alone in the log.
+    pub fn stored(hash: B256, pos: NodePos) -> Self {
+        Self { reference: Reference::Hash(hash), node: Node::Stored(pos) }
     }
 
-    /// Forgets what is loaded more than `levels` deep; what stands inside its parent stays there.
-    pub fn trim(&mut self, levels: usize) {
-        let Self::Loaded { node, reference: Reference::Known(known) } = self else { return };
-        if levels == 0 {
-            if let Some(hash) = known.as_hash() {
-                *self = Self::Stored(hash);
-            }
-            return;
-        }
-        match Arc::make_mut(node) {
-            Node::Leaf { .. } => {}
-            Node::Extension { child, .. } => child.trim(levels - 1),
-            Node::Branch { children } => children.iter_mut().flatten().for_each(|child| child.trim(levels - 1)),
+    /// Its hash; absent for what stands inside its parent, or was not hashed yet.
+    pub fn hash(&self) -> Option<B256> {
+        if let Reference::Hash(hash) = self.reference { Some(hash) } else { None }
+    }
+
+    /// What its parent's RLP has of it.
+    pub fn rlp_node(&self) -> RlpNode {
+        match self.reference {
+            Reference::Hash(hash) => RlpNode::word_rlp(&hash),
+            Reference::Inline | Reference::Changed => RlpNode::from_rlp(&self.node.rlp()),
         }
     }
 
-    fn from_reference(reference: &RlpNode) -> Result<Self, StorageError> {
-        match reference.as_hash() {
-            Some(hash) => Ok(Self::Stored(hash)),
-            None => {
-                let node = Arc::new(Node::decode(reference.as_slice())?);
-                Ok(Self::Loaded { node, reference: Reference::Known(reference.clone()) })
-            }
+    fn of_log(child: &Child, read: &Read<'_>) -> Result<Self, StorageError> {
+        match child.reference.as_hash() {
+            Some(hash) => Ok(Self::stored(hash, child.pos)),
+            // Its RLP does not tell of what it is the leaf.
+            None => Ok(Self { reference: Reference::Inline, node: Node::of_log(&*read(child.pos)?, child.pos, read)? }),
         }
     }
 }
 
+/// Reads the node at a place of the log.
+pub(super) type Read<'r> = dyn Fn(NodePos) -> Result<Arc<LogNode>, StorageError> + 'r;
+
 impl Node {
+    /// A leaf that is new.
+    pub fn leaf(key: Nibbles, entry: Entry) -> Self {
+        Self::Leaf(Arc::new(LeafNode { key, entry, place: Place::default() }))
+    }
+
+    /// An extension that is new.
+    pub fn extension(key: Nibbles, child: Link) -> Self {
+        Self::Extension(Arc::new(ExtensionNode { key, child, place: Place::default() }))
+    }
+
+    /// Where it stands in the log, if it does.
+    pub fn pos(&self) -> Option<NodePos> {
+        match self {
+            Self::Stored(pos) => Some(*pos),
+            Self::Leaf(leaf) => leaf.place.get(),
+            Self::Extension(extension) => extension.place.get(),
+            Self::Branch(branch) => branch.place.get(),
+        }
+    }
+
+    /// Whether two are the same node; two that only hold the same may count as different.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Leaf(a), Self::Leaf(b)) => Arc::ptr_eq(a, b),
+            (Self::Extension(a), Self::Extension(b)) => Arc::ptr_eq(a, b),
+            (Self::Branch(a), Self::Branch(b)) => Arc::ptr_eq(a, b),
+            (Self::Stored(pos), other) | (other, Self::Stored(pos)) => other.pos() == Some(*pos),
+            _ => false,
+        }
+    }
+
     /// About what it takes in memory, in bytes.
     pub fn weight(&self) -> usize {
         match self {
-            Self::Leaf { value, .. } => 120 + value.len(),
-            Self::Extension { .. } => 160,
-            Self::Branch { .. } => 80 + size_of::<[Option<Link>; 16]>(),
+            Self::Stored(_) => 0,
+            Self::Leaf(leaf) => size_of::<LeafNode>() + 32 + leaf.entry.value.len(),
+            Self::Extension(_) => size_of::<ExtensionNode>() + 16,
+            Self::Branch(branch) => size_of::<BranchNode>() + 32 + branch.len() * size_of::<Link>(),
         }
     }
 
-    /// A node of the log.
-    pub fn of_log(node: &LogNode) -> Result<Self, StorageError> {
-        match node {
-            LogNode::Leaf(leaf) => Ok(Self::Leaf { key: leaf.key, value: leaf.value.to_vec() }),
+    /// A node of the log; `read` is for those that stand inside it.
+    pub fn of_log(node: &LogNode, pos: NodePos, read: &Read<'_>) -> Result<Self, StorageError> {
+        Ok(match node {
+            LogNode::Leaf(leaf) => {
+                // Its hash stands in the account.
+                let storage = match leaf.storage {
+                    Some(pos) => {
+                        let hash = crate::base::decode_account(&leaf.value)?.storage_root;
+                        Some(Box::new(Link::stored(hash, pos)))
+                    }
+                    None => None,
+                };
+                let entry = Entry { value: leaf.value.clone(), preimage: Preimage::of_log(&leaf.preimage)?, storage };
+                Self::Leaf(Arc::new(LeafNode { key: leaf.key, entry, place: Place::at(pos) }))
+            }
             LogNode::Extension { key, child } => {
-                Ok(Self::Extension { key: *key, child: Link::from_reference(&child.reference)? })
+                let child = Link::of_log(child, read)?;
+                Self::Extension(Arc::new(ExtensionNode { key: *key, child, place: Place::at(pos) }))
             }
             LogNode::Branch(branch) => {
-                let mut children = Children::default();
-                for (nibble, child) in branch.children() {
-                    children[usize::from(nibble)] = Some(Link::from_reference(&child.reference)?);
+                let mut children = Vec::with_capacity(16);
+                for (_, child) in branch.children() {
+                    children.push(Link::of_log(child, read)?);
                 }
-                Ok(Self::Branch { children })
+                let mut of_log = BranchNode::of(branch.mask(), children);
+                (of_log.place, of_log.rests) = (Place::at(pos), branch.rests());
+                Self::Branch(Arc::new(of_log))
             }
-        }
+        })
     }
 
-    pub fn decode(mut rlp: &[u8]) -> Result<Self, StorageError> {
-        let node = TrieNode::decode(&mut rlp).map_err(|err| StorageError::corrupt(format!("trie node: {err}")))?;
-        match node {
-            TrieNode::Leaf(leaf) => Ok(Self::Leaf { key: leaf.key, value: leaf.value }),
-            TrieNode::Extension(extension) => {
-                Ok(Self::Extension { key: extension.key, child: Link::from_reference(&extension.child)? })
+    /// Its RLP.
+    pub fn rlp(&self) -> Vec<u8> {
+        let mut rlp = Vec::new();
+        self.encode(&mut rlp);
+        rlp
+    }
+
+    /// Appends its RLP.
+    pub fn encode(&self, rlp: &mut Vec<u8>) {
+        match self {
+            // What is not loaded stands alone: nobody needs its RLP here.
+            Self::Stored(_) => {}
+            Self::Leaf(leaf) => LeafNodeRef::new(&leaf.key, &leaf.entry.value).encode(rlp),
+            Self::Extension(extension) => {
+                ExtensionNodeRef::new(&extension.key, extension.child.rlp_node().as_slice()).encode(rlp);
             }
-            TrieNode::Branch(branch) => {
-                let mut children = Children::default();
-                for (nibble, child) in branch.as_ref().children() {
-                    if let Some(child) = child {
-                        children[usize::from(nibble)] = Some(Link::from_reference(child)?);
+            Self::Branch(branch) => {
+                let inline = |link: &Link| link.hash().map_or_else(|| link.rlp_node().len(), |_| 33);
+                let children: usize = branch.children.iter().map(inline).sum();
+                let payload_length = children + 17 - branch.len();
+                Header { list: true, payload_length }.encode(rlp);
+                for nibble in 0..16 {
+                    match branch.child(nibble).map(|child| (child, child.reference)) {
+                        None => rlp.push(EMPTY),
+                        Some((_, Reference::Hash(hash))) => {
+                            rlp.push(HASH);
+                            rlp.put_slice(hash.as_slice());
+                        }
+                        Some((child, _)) => rlp.put_slice(child.rlp_node().as_slice()),
                     }
                 }
-                Ok(Self::Branch { children })
+                rlp.push(EMPTY);
             }
-            TrieNode::EmptyRoot => Err(StorageError::corrupt("trie node: an empty root is never stored")),
         }
     }
 }

@@ -1,11 +1,10 @@
 //! Merkle proofs of accounts and slots, of absence too (EIP-1186).
 
-use super::{Found, NodeSource, hashed_path, node::Link, node::Node, path_of};
-use crate::StorageError;
+use super::{Source, StateTrie, hashed_path, node::Entry, node::Link, node::Node, path_of};
+use crate::{StorageError, base::decode_account};
 use alloy_rlp::Decodable;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
 use atoll_primitives::{Account, Address, B256, Bytes, U256, keccak256};
-use std::sync::Arc;
 
 /// An account with the nodes that prove it, or prove that there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,70 +30,68 @@ pub struct StorageProof {
     pub proof: Vec<Bytes>,
 }
 
-/// Proves an account and some of its slots in the state with root `root`.
+/// Proves an account and some of its slots in a state.
 pub(crate) fn prove(
-    source: &dyn NodeSource,
-    root: B256,
+    source: &dyn Source,
+    trie: &StateTrie,
     address: &Address,
     slots: &[U256],
 ) -> Result<AccountProof, StorageError> {
     let hash = keccak256(address);
-    let (account_proof, leaf) = walk(root, &path_of(&hash), |path| source.account_node(path))?;
+    let (account_proof, leaf) = walk(source, None, trie.root(), &path_of(&hash))?;
     let corrupt = |err| StorageError::corrupt(format!("leaf of {address}: {err}"));
-    let leaf = leaf.map(|rlp| TrieAccount::decode(&mut rlp.as_slice())).transpose().map_err(corrupt)?;
-    let storage_root = leaf.map_or(EMPTY_ROOT_HASH, |leaf| leaf.storage_root);
+    let account = leaf.as_ref().map(|leaf| decode_account(&leaf.value)).transpose()?;
+    let storage = leaf.and_then(|leaf| leaf.storage);
     let prove_slot = |slot: &U256| {
         let key = hashed_path(&slot.to_be_bytes::<32>());
-        let (proof, leaf) = walk(storage_root, &key, |path| source.storage_node(&hash, path))?;
-        let value = leaf.map(|rlp| U256::decode(&mut rlp.as_slice())).transpose().map_err(corrupt)?;
+        let (proof, leaf) = walk(source, Some(&hash), storage.as_deref(), &key)?;
+        let value = leaf.map(|leaf| U256::decode(&mut &*leaf.value)).transpose().map_err(corrupt)?;
         Ok(StorageProof { slot: *slot, value: value.unwrap_or_default(), proof })
     };
     let storage = slots.iter().map(prove_slot).collect::<Result<_, StorageError>>()?;
-    let account = leaf.map(|leaf| Account { nonce: leaf.nonce, balance: leaf.balance, code_hash: leaf.code_hash });
+    let storage_root = account.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
+    let account = account.map(|TrieAccount { nonce, balance, code_hash, .. }| Account { nonce, balance, code_hash });
     Ok(AccountProof { account, storage_root, account_proof, storage })
 }
 
-type Walked = (Vec<Bytes>, Option<Vec<u8>>);
+type Walked = (Vec<Bytes>, Option<Entry>);
 
-/// The nodes on the way to a key, and its value. Nodes inside their parents are not listed again.
+/// The nodes on the way to a key, and what it holds. Nodes inside their parents are not listed again.
 fn walk(
-    root: B256,
+    source: &dyn Source,
+    account: Option<&B256>,
+    root: Option<&Link>,
     key: &Nibbles,
-    read: impl Fn(&Nibbles) -> Result<Option<Found>, StorageError>,
 ) -> Result<Walked, StorageError> {
     let mut nodes = Vec::new();
-    if root == EMPTY_ROOT_HASH {
-        return Ok((nodes, None));
-    }
-    let mut path = Nibbles::new();
-    let mut link = Link::Stored(root);
-    loop {
-        let node = match link {
-            Link::Stored(hash) => {
-                let missing = || StorageError::corrupt(format!("trie node {hash} at {path:?} is missing"));
-                let rlp = read(&path)?.ok_or_else(missing)?.rlp();
-                if keccak256(&rlp) != hash {
-                    return Err(StorageError::corrupt(format!("trie node at {path:?} is not {hash}")));
-                }
-                nodes.push(rlp.clone());
-                Node::decode(&rlp)?
-            }
-            Link::Loaded { node, .. } => Arc::unwrap_or_clone(node),
+    let (mut next, mut depth) = (root.cloned(), 0);
+    while let Some(link) = next.take() {
+        let hash = link.hash();
+        let node = match (link.node, hash) {
+            (Node::Stored(pos), Some(hash)) => source.load(pos, &hash, account, &key.slice(..depth))?,
+            (node, _) => node,
         };
-        let rest = key.slice(path.len()..);
-        link = match node {
-            Node::Leaf { key, value } => return Ok((nodes, (key == rest).then_some(value))),
-            Node::Extension { key, child } if rest.starts_with(&key) => {
-                path.extend(&key);
-                child
+        if let Some(hash) = hash {
+            let rlp = node.rlp();
+            if keccak256(&rlp) != hash {
+                let path = key.slice(..depth);
+                return Err(StorageError::corrupt(format!("trie node at {path:?} is not {hash}")));
             }
-            Node::Extension { .. } => return Ok((nodes, None)),
-            Node::Branch { mut children } => {
-                let Some(nibble) = rest.first() else { return Ok((nodes, None)) };
-                path.push(nibble);
-                let Some(child) = children[usize::from(nibble)].take() else { return Ok((nodes, None)) };
-                child
+            nodes.push(rlp.into());
+        }
+        let rest = key.slice(depth..);
+        match &node {
+            Node::Stored(_) => {}
+            Node::Leaf(leaf) => return Ok((nodes, (leaf.key == rest).then(|| leaf.entry.clone()))),
+            Node::Extension(extension) => {
+                depth += extension.key.len();
+                next = rest.starts_with(&extension.key).then(|| extension.child.clone());
             }
-        };
+            Node::Branch(branch) => {
+                depth += 1;
+                next = rest.get(0).and_then(|nibble| branch.child(nibble)).cloned();
+            }
+        }
     }
+    Ok((nodes, None))
 }

@@ -163,12 +163,12 @@ impl Appender<'_> {
             && let (whole, patches, bytes) = before.rests.get()
             && patches < super::node::MAX_PATCHES
         {
-            let is_new = |nibble, child: &Link| before.child(nibble).is_none_or(|old| !old.node.is(&child.node));
             let mut changed = Vec::with_capacity(16);
-            for (nibble, child) in branch.children().filter(|(nibble, child)| is_new(*nibble, child)) {
+            let (children, removed) = branch.changed();
+            for (nibble, child) in children {
                 changed.push((nibble, child, self.write(child, at.child(nibble), None)?));
             }
-            let record = self.record.patch(old, before.mask() & !branch.mask(), &changed);
+            let record = self.record.patch(old, removed & before.mask(), &changed);
             let patch_bytes = usize::from(bytes) + record.len();
             if let (true, Ok(bytes)) = (patch_bytes <= Record::branch_bytes(branch), u16::try_from(patch_bytes)) {
                 let pos = self.log.files.append(record)?;

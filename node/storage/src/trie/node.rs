@@ -89,6 +89,8 @@ pub(crate) struct BranchNode {
     children: Vec<Link>,
     /// The branch it was made from, until it is in the log: what has not changed since need not be written again.
     pub before: Mutex<Option<Arc<Self>>>,
+    /// A bit for each nibble whose child may be another than there.
+    changed: u16,
     pub place: Place,
     pub rests: Rests,
 }
@@ -133,8 +135,8 @@ impl Preimage {
 
 impl BranchNode {
     fn of(mask: u16, children: Vec<Link>) -> Self {
-        let (before, place, rests) = Default::default();
-        Self { mask, children, before, place, rests }
+        let (before, changed, place, rests) = Default::default();
+        Self { mask, children, before, changed, place, rests }
     }
 
     /// One without children.
@@ -177,6 +179,7 @@ impl BranchNode {
 
     pub fn child_mut(&mut self, nibble: u8) -> Option<&mut Link> {
         let index = self.index(nibble);
+        self.changed |= 1 << nibble;
         (self.mask & 1 << nibble != 0).then(|| &mut self.children[index])
     }
 
@@ -184,6 +187,7 @@ impl BranchNode {
     pub fn insert(&mut self, nibble: u8, child: Link) {
         self.children.insert(self.index(nibble), child);
         self.mask |= 1 << nibble;
+        self.changed |= 1 << nibble;
     }
 
     /// Takes a child away.
@@ -192,6 +196,7 @@ impl BranchNode {
             return None;
         }
         self.mask &= !(1 << nibble);
+        self.changed |= 1 << nibble;
         Some(self.children.remove(self.index(nibble)))
     }
 
@@ -200,12 +205,20 @@ impl BranchNode {
         nibbles(self.mask).zip(&self.children)
     }
 
+    /// To be hashed, loaded or forgotten: they stay the same nodes.
     pub fn children_mut(&mut self) -> impl Iterator<Item = &mut Link> {
         self.children.iter_mut()
     }
 
+    /// Those that may be others than in the branch it was made from, and the nibbles of those that are there no more.
+    pub fn changed(&self) -> (impl Iterator<Item = (u8, &Link)>, u16) {
+        let children = nibbles(self.changed).filter_map(|nibble| Some((nibble, self.child(nibble)?)));
+        (children, self.changed & !self.mask)
+    }
+
     /// Takes all children away.
     pub fn drain(&mut self) -> impl Iterator<Item = (u8, Link)> + use<> {
+        self.changed |= self.mask;
         nibbles(std::mem::take(&mut self.mask)).zip(std::mem::take(&mut self.children))
     }
 }
@@ -269,17 +282,6 @@ impl Node {
             Self::Leaf(leaf) => leaf.place.get(),
             Self::Extension(extension) => extension.place.get(),
             Self::Branch(branch) => branch.place.get(),
-        }
-    }
-
-    /// Whether two are the same node; two that only hold the same may count as different.
-    pub fn is(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Leaf(a), Self::Leaf(b)) => Arc::ptr_eq(a, b),
-            (Self::Extension(a), Self::Extension(b)) => Arc::ptr_eq(a, b),
-            (Self::Branch(a), Self::Branch(b)) => Arc::ptr_eq(a, b),
-            (Self::Stored(pos), other) | (other, Self::Stored(pos)) => other.pos() == Some(*pos),
-            _ => false,
         }
     }
 

@@ -128,10 +128,11 @@ impl StateView {
             part.iter().map(|address| Ok((*address, self.find_account(address)?.map(|(account, _)| account)))).collect()
         };
         let found = parallel::over(addresses, read);
-        found.into_iter().try_fold(AddressMap::default(), |mut all, part| {
+        let mut all = AddressMap::with_capacity_and_hasher(addresses.len(), Default::default());
+        for part in found {
             all.extend(part?);
-            Ok(all)
-        })
+        }
+        Ok(all)
     }
 
     /// The value of a slot; zero if it was never set.

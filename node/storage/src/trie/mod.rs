@@ -10,7 +10,7 @@ mod state;
 mod tree;
 
 pub(crate) use node::{
-    BranchNode, Entry, LeafNode, Link, Node, Preimage, encode_branch, encode_extension, encode_leaf,
+    BranchNode, Entry, LeafNode, Link, Node, Preimage, Value, encode_branch, encode_extension, encode_leaf,
 };
 pub(crate) use place::Rests;
 pub(crate) use proof::prove;
@@ -77,7 +77,7 @@ pub fn hashed_trie_root(steps: impl IntoIterator<Item = (Bytes, Option<Bytes>)>)
         let path = hashed_path(&key);
         match value {
             Some(value) => trie.set(&path, |_| {
-                Ok(Entry { value: value.to_vec().into(), preimage: Preimage::Slot(B256::ZERO), storage: None })
+                Ok(Entry { value: Value::from_slice(&value), preimage: Preimage::Slot(B256::ZERO), storage: None })
             })?,
             None => trie.remove(&path)?,
         }

@@ -13,6 +13,7 @@ use alloy_trie::{
 };
 use atoll_primitives::{Address, B256};
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// RLP of an absent child and of the value no branch here has: all keys of a trie are of one length.
@@ -55,11 +56,25 @@ pub(crate) enum Preimage {
     Slot(B256),
 }
 
+/// RLP of an account, or of a slot's value. Nearly all accounts have less than 96 bytes; none has more than 110.
+pub(crate) type Value = SmallVec<[u8; 96]>;
+
+/// The RLP of what has few bytes.
+pub(crate) fn encode_value(value: &impl Encodable) -> Value {
+    let mut rlp = [0; 128];
+    let mut left = rlp.as_mut_slice();
+    if value.length() > left.len() {
+        return alloy_rlp::encode(value).into();
+    }
+    value.encode(&mut left);
+    let length = 128 - left.len();
+    Value::from_slice(&rlp[..length])
+}
+
 /// What a leaf holds.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    /// RLP of an account, or of a slot's value.
-    pub value: Box<[u8]>,
+    pub value: Value,
     pub preimage: Preimage,
     /// The account's storage trie; absent for empty storage, and for slots.
     pub storage: Option<Box<Link>>,
@@ -289,7 +304,7 @@ impl Node {
     pub fn weight(&self) -> usize {
         match self {
             Self::Stored(_) => 0,
-            Self::Leaf(leaf) => size_of::<LeafNode>() + 32 + leaf.entry.value.len(),
+            Self::Leaf(_) => size_of::<LeafNode>() + 16,
             Self::Extension(_) => size_of::<ExtensionNode>() + 16,
             Self::Branch(branch) => size_of::<BranchNode>() + 32 + branch.len() * size_of::<Link>(),
         }
@@ -307,7 +322,11 @@ impl Node {
                     }
                     None => None,
                 };
-                let entry = Entry { value: leaf.value.clone(), preimage: Preimage::of_log(&leaf.preimage)?, storage };
+                let entry = Entry {
+                    value: Value::from_slice(&leaf.value),
+                    preimage: Preimage::of_log(&leaf.preimage)?,
+                    storage,
+                };
                 Self::Leaf(Arc::new(LeafNode { key: leaf.key, entry, place: Place::at(pos) }))
             }
             LogNode::Extension { key, child } => {

@@ -2,7 +2,7 @@
 
 use super::{
     Source, StateTrie,
-    node::{Entry, Link, Preimage},
+    node::{Entry, Link, Preimage, encode_value},
     path_of,
     tree::Trie,
 };
@@ -94,7 +94,7 @@ impl Change<'_> {
             Some(None) => accounts.remove(&path),
             Some(Some(new)) => accounts.set(&path, |old| {
                 let (storage, root) = self.storage(account, old.and_then(|old| old.storage.as_deref()))?;
-                let value = alloy_rlp::encode(TrieAccount::new(new.nonce, new.balance, root, new.code_hash)).into();
+                let value = encode_value(&TrieAccount::new(new.nonce, new.balance, root, new.code_hash));
                 Ok(Entry { value, preimage, storage })
             }),
             None => {
@@ -103,7 +103,7 @@ impl Change<'_> {
                 match old {
                     Some(old) => {
                         let value = TrieAccount { storage_root: root, ..decode_account(&old.value)? };
-                        accounts.set(&path, |_| Ok(Entry { value: alloy_rlp::encode(value).into(), preimage, storage }))
+                        accounts.set(&path, |_| Ok(Entry { value: encode_value(&value), preimage, storage }))
                     }
                     None if storage.is_none() => Ok(()),
                     None => Err(StorageError::corrupt(format!("storage of {address} changes without an account"))),
@@ -145,6 +145,6 @@ fn change_slot(trie: &mut Trie<'_>, slot: Touched<(B256, U256)>) -> Result<(), S
     if value.is_zero() {
         return trie.remove(&path);
     }
-    let value = alloy_rlp::encode(value).into();
+    let value = encode_value(&value);
     trie.set(&path, |_| Ok(Entry { value, preimage: Preimage::Slot(key), storage: None }))
 }

@@ -9,8 +9,11 @@ use std::collections::BTreeMap;
 fn apply(before: Option<Link>, changes: &[(Nibbles, U256)]) -> Option<Link> {
     let mut trie = Trie::new(&Nothing, None, before);
     for (key, value) in changes {
-        let entry =
-            Entry { value: alloy_rlp::encode(value).into(), preimage: Preimage::Slot(B256::ZERO), storage: None };
+        let entry = Entry {
+            value: super::Value::from_slice(&alloy_rlp::encode(value)),
+            preimage: Preimage::Slot(B256::ZERO),
+            storage: None,
+        };
         let expected = (!value.is_zero()).then(|| entry.value.clone());
         if value.is_zero() {
             trie.remove(key).unwrap()

@@ -69,7 +69,7 @@ impl<'a> Trie<'a> {
         let (Some(root), mut depth) = (root.as_ref(), base.len()) else { return Ok(None) };
         let mut link = root.clone();
         loop {
-            load(*source, account.as_ref(), &mut link, &key.slice(..depth), loaded)?;
+            load(*source, account.as_ref(), &mut link, key, depth, loaded)?;
             link = match &link.node {
                 Node::Stored(_) => return Err(not_loaded(&key.slice(..depth))),
                 Node::Leaf(leaf) => return Ok((key.slice(depth..) == leaf.key).then(|| leaf.entry.clone())),
@@ -102,23 +102,24 @@ impl<'a> Trie<'a> {
             return Ok(());
         };
         loop {
-            load(*source, account.as_ref(), link, &key.slice(..depth), loaded)?;
+            load(*source, account.as_ref(), link, key, depth, loaded)?;
             let Link { reference, node } = link;
             let is_changed = std::mem::replace(reference, Reference::Changed) == Reference::Changed;
-            let rest = key.slice(depth..);
             match node {
                 Node::Stored(_) => return Err(not_loaded(&key.slice(..depth))),
-                Node::Leaf(leaf) if leaf.key == rest => {
-                    *node = Node::leaf(rest, make(Some(&leaf.entry))?);
-                    return Ok(());
-                }
                 Node::Leaf(leaf) => {
-                    let common = leaf.key.common_prefix_length(&rest);
-                    let moved = Link::new(Node::leaf(leaf.key.slice(common + 1..), leaf.entry.clone()));
-                    *node = split(&leaf.key, moved, common, &rest, make(None)?, loaded);
+                    let rest = key.slice(depth..);
+                    *node = if leaf.key == rest {
+                        Node::leaf(rest, make(Some(&leaf.entry))?)
+                    } else {
+                        let common = leaf.key.common_prefix_length(&rest);
+                        let moved = Link::new(Node::leaf(leaf.key.slice(common + 1..), leaf.entry.clone()));
+                        split(&leaf.key, moved, common, &rest, make(None)?, loaded)
+                    };
                     return Ok(());
                 }
-                Node::Extension(extension) if !rest.starts_with(&extension.key) => {
+                Node::Extension(extension) if !key.slice(depth..).starts_with(&extension.key) => {
+                    let rest = key.slice(depth..);
                     let common = extension.key.common_prefix_length(&rest);
                     let left = extension.key.slice(common + 1..);
                     // The child keeps its path, so it need not be loaded.
@@ -134,15 +135,14 @@ impl<'a> Trie<'a> {
                     link = &mut own(extension).child;
                 }
                 Node::Branch(branch) => {
-                    let nibble = rest.get(0).ok_or_else(|| not_loaded(key))?;
+                    let nibble = key.get(depth).ok_or_else(|| not_loaded(key))?;
                     let branch = BranchNode::own(branch, is_changed);
                     depth += 1;
                     if branch.child(nibble).is_none() {
                         branch.insert(nibble, new_leaf(key.slice(depth..), make(None)?, loaded));
                         return Ok(());
                     }
-                    let child = branch.child_mut(nibble);
-                    link = child.ok_or_else(|| not_loaded(key))?;
+                    link = branch.child_mut(nibble).ok_or_else(|| not_loaded(key))?;
                 }
             }
         }
@@ -160,7 +160,7 @@ impl<'a> Trie<'a> {
 
     /// Removes a key known to be there.
     fn remove_at(&mut self, mut link: Link, path: Nibbles, key: &Nibbles) -> Result<Option<Link>, StorageError> {
-        load(self.source, self.account.as_ref(), &mut link, &path, &mut self.loaded)?;
+        load(self.source, self.account.as_ref(), &mut link, &path, path.len(), &mut self.loaded)?;
         let is_changed = link.reference == Reference::Changed;
         match link.node {
             Node::Stored(_) => Err(not_loaded(&path)),
@@ -199,7 +199,7 @@ impl<'a> Trie<'a> {
 
     /// The node for "`prefix`, then `child`": extensions and leaves melt into one, a branch gets an extension.
     fn merge(&mut self, prefix: Nibbles, mut child: Link, path: &Nibbles) -> Result<Link, StorageError> {
-        load(self.source, self.account.as_ref(), &mut child, path, &mut self.loaded)?;
+        load(self.source, self.account.as_ref(), &mut child, path, path.len(), &mut self.loaded)?;
         Ok(Link::new(match &child.node {
             Node::Stored(_) => return Err(not_loaded(path)),
             Node::Leaf(leaf) => Node::leaf(prefix.join(&leaf.key), leaf.entry.clone()),
@@ -212,7 +212,7 @@ impl<'a> Trie<'a> {
     /// `None` unless its root is a branch.
     pub fn split(&mut self) -> Result<Option<Vec<Self>>, StorageError> {
         let Some(root) = &mut self.root else { return Ok(None) };
-        load(self.source, self.account.as_ref(), root, &self.base, &mut self.loaded)?;
+        load(self.source, self.account.as_ref(), root, &self.base, self.base.len(), &mut self.loaded)?;
         let Link { reference, node: Node::Branch(branch) } = root else { return Ok(None) };
         let is_changed = std::mem::replace(reference, Reference::Changed) == Reference::Changed;
         let mut parts: Vec<_> = (0..16)
@@ -280,17 +280,19 @@ fn split(old: &Nibbles, moved: Link, common: usize, key: &Nibbles, entry: Entry,
     if common == 0 { branch } else { Node::extension(key.slice(..common), Link::new(branch)) }
 }
 
-/// Reads a stored node in place, and adds what it weighs.
+/// Reads a stored node in place, which stands so deep on the way to a key, and adds what it weighs.
 fn load(
     source: &dyn Source,
     account: Option<&B256>,
     link: &mut Link,
-    path: &Nibbles,
+    key: &Nibbles,
+    depth: usize,
     loaded: &mut usize,
 ) -> Result<(), StorageError> {
     let Node::Stored(pos) = link.node else { return Ok(()) };
-    let hash = link.hash().ok_or_else(|| not_loaded(path))?;
-    link.node = source.load(pos, &hash, account, path)?;
+    let path = key.slice(..depth);
+    let hash = link.hash().ok_or_else(|| not_loaded(&path))?;
+    link.node = source.load(pos, &hash, account, &path)?;
     *loaded += link.node.weight();
     Ok(())
 }

@@ -6,11 +6,11 @@ use crate::{
     layer::Layer,
     parallel,
     statelog::{LogNode, NodePos},
-    trie::{self, Entry, Link, Node, Source, Walked, hashed_path, path_of},
+    trie::{self, Entry, Link, Node, Source, Walked, hashed_path},
 };
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
 use atoll_primitives::{
-    Account, Address, B256, Bytes, SealedHeader, StateChanges, U256, keccak256,
+    Account, Address, B256, Bytes, SealedHeader, StateChanges, U256,
     primitives::{KECCAK256_EMPTY, map::AddressMap},
 };
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl StateView {
     }
 
     fn find_account(&self, address: &Address) -> Result<Option<(Account, B256)>, StorageError> {
-        let leaf = self.leaf(&path_of(&keccak256(address)))?;
+        let leaf = self.leaf(&hashed_path(address.as_slice()))?;
         let Some(leaf) = leaf else { return Ok(None) };
         let TrieAccount { nonce, balance, code_hash, storage_root } = decode_account(leaf.value())?;
         Ok(Some((Account { nonce, balance, code_hash }, storage_root)))

@@ -22,8 +22,8 @@ pub(crate) struct Appender<'a> {
     root: Option<NodePos>,
     /// What tries in memory take to lie before it may have been moved; zero if nothing ever was.
     floor: u64,
-    /// Nodes that were given their places.
-    placed: Vec<Node>,
+    /// Roots of the tries whose nodes were given their places.
+    roots: Vec<Link>,
     appended: usize,
     record: Record,
     committed: bool,
@@ -52,8 +52,8 @@ impl At {
 impl StateLog {
     /// Begins to append blocks over the state with this root. Whoever does is alone.
     pub fn appender(&self, root: Option<NodePos>) -> Appender<'_> {
-        let (placed, record) = (Vec::new(), Record::default());
-        Appender { log: self, start: self.end(), root, floor: 0, placed, appended: 0, record, committed: false }
+        let (roots, record) = (Vec::new(), Record::default());
+        Appender { log: self, start: self.end(), root, floor: 0, roots, appended: 0, record, committed: false }
     }
 }
 
@@ -65,6 +65,7 @@ impl Appender<'_> {
     pub fn block(&mut self, trie: &StateTrie) -> Result<Option<NodePos>, StorageError> {
         let at = At { account: None, path: Nibbles::new() };
         self.floor = self.log.floor.load(Ordering::SeqCst);
+        self.roots.extend(trie.root().cloned());
         self.root = trie.root().map(|root| self.write(root, at, self.root)).transpose()?;
         Ok(self.root)
     }
@@ -134,7 +135,6 @@ impl Appender<'_> {
             Node::Branch(branch) => self.branch_over(branch, at, old)?,
         }
         self.appended += 1;
-        self.placed.push(link.node.clone());
         link.node.pos().ok_or_else(|| StorageError::corrupt("a node without a place"))
     }
 
@@ -270,13 +270,32 @@ impl Drop for Appender<'_> {
         self.log.files.roll_back(self.start);
         // Other nodes will have their places.
         self.log.cache.clear();
-        for node in self.placed.drain(..) {
-            match &node {
-                Node::Stored(_) => {}
-                Node::Leaf(leaf) => leaf.place.clear(),
-                Node::Extension(extension) => extension.place.clear(),
-                Node::Branch(branch) => branch.place.clear(),
-            }
+        let last = self.roots.pop();
+        self.roots.iter().for_each(|root| forget(root, self.start, false));
+        // With it the disk was full, so that nodes may stand in the log below others that do not.
+        last.iter().for_each(|root| forget(root, self.start, true));
+    }
+}
+
+/// Takes their places away from a node and those below it that were appended from `start` on; `torn` says whether nodes without
+/// a place may have such below them.
+fn forget(link: &Link, start: u64, torn: bool) {
+    if link.node.pos().map_or(!torn, |pos| pos.0 < start) {
+        return;
+    }
+    match &link.node {
+        Node::Stored(_) => {}
+        Node::Leaf(leaf) => {
+            leaf.place.clear();
+            leaf.entry.storage.iter().for_each(|root| forget(root, start, torn));
+        }
+        Node::Extension(extension) => {
+            extension.place.clear();
+            forget(&extension.child, start, torn);
+        }
+        Node::Branch(branch) => {
+            branch.place.clear();
+            branch.children().for_each(|(_, child)| forget(child, start, torn));
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) use tree::{Walked, walk};
 
 use crate::{StorageError, statelog::NodePos};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
-use atoll_primitives::{B256, Bytes, keccak256};
+use atoll_primitives::{B256, Bytes, primitives::utils::keccak256_cached};
 
 /// Where nodes of a trie are loaded from.
 pub(crate) trait Source: Sync {
@@ -63,7 +63,12 @@ pub(crate) fn path_of(hash: &B256) -> Nibbles {
 
 /// The path of an address or slot.
 pub(crate) fn hashed_path(key: &[u8]) -> Nibbles {
-    path_of(&keccak256(key))
+    path_of(&hashed(key))
+}
+
+/// The hash of an address or slot: reading it and changing it ask for the same one.
+pub(crate) fn hashed(key: &[u8]) -> B256 {
+    keccak256_cached(key)
 }
 
 /// The root of a trie that starts empty, after these steps: a key with its value, or without one to remove it. Keys are

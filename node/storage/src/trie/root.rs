@@ -1,14 +1,14 @@
 //! The tries after a set of changes, with their roots. It must not know where nodes are loaded from.
 
 use super::{
-    Source, StateTrie,
+    Source, StateTrie, hashed,
     node::{Entry, Link, Preimage, encode_value},
     path_of,
     tree::Trie,
 };
 use crate::{StorageError, base::decode_account, parallel};
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
-use atoll_primitives::{Address, B256, StateChanges, StorageChanges, U256, keccak256};
+use atoll_primitives::{Address, B256, StateChanges, StorageChanges, U256};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// From this many changed keys on a trie is changed on all cores: below, waking other threads costs more than it saves.
@@ -31,7 +31,7 @@ pub(crate) fn state_root(
 ) -> Result<StateTrie, StorageError> {
     let storage_only = changes.storage.keys().filter(|address| !changes.accounts.contains_key(*address));
     let touched = changes.accounts.keys().chain(storage_only);
-    let touched = touched.map(|address| Touched { hash: keccak256(address), key: *address }).collect();
+    let touched = touched.map(|address| Touched { hash: hashed(address.as_slice()), key: *address }).collect();
     let change = Change { source, changes, loaded: AtomicUsize::new(0), fresh: AtomicUsize::new(0) };
     let accounts = Trie::new(source, None, before.root().cloned());
     let (root, fresh, loaded) = on_all_cores(accounts, touched, &|trie, account| change.account(trie, &account))?;
@@ -127,7 +127,7 @@ impl Change<'_> {
         } else {
             let slots = slots.map(|(slot, value)| {
                 let slot = B256::from(*slot);
-                Touched { hash: keccak256(slot), key: (slot, *value) }
+                Touched { hash: hashed(slot.as_slice()), key: (slot, *value) }
             });
             let trie = Trie::new(self.source, Some(account.hash), before.cloned());
             let (root, fresh, loaded) = on_all_cores(trie, slots.collect(), &change_slot)?;

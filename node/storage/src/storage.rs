@@ -40,7 +40,7 @@ impl Default for StorageOptions {
             engine: DbEngine::default(),
             cache_bytes: 256 << 20,
             flush_depth: 64,
-            layer_bytes: 96 << 20,
+            layer_bytes: 48 << 20,
             prune: None,
             segment_bytes: 64 << 20,
         }

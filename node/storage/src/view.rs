@@ -37,6 +37,13 @@ enum Leaf<'v> {
     Logged(Arc<LogNode>),
 }
 
+/// The account of a leaf, with the root hash of its storage.
+fn account_of(leaf: Option<Leaf<'_>>) -> Result<Option<(Account, B256)>, StorageError> {
+    let Some(leaf) = leaf else { return Ok(None) };
+    let TrieAccount { nonce, balance, code_hash, storage_root } = decode_account(leaf.value())?;
+    Ok(Some((Account { nonce, balance, code_hash }, storage_root)))
+}
+
 impl Leaf<'_> {
     fn value(&self) -> &[u8] {
         match self {
@@ -85,10 +92,7 @@ impl StateView {
     }
 
     fn find_account(&self, address: &Address) -> Result<Option<(Account, B256)>, StorageError> {
-        let leaf = self.leaf(&hashed_path(address.as_slice()))?;
-        let Some(leaf) = leaf else { return Ok(None) };
-        let TrieAccount { nonce, balance, code_hash, storage_root } = decode_account(leaf.value())?;
-        Ok(Some((Account { nonce, balance, code_hash }, storage_root)))
+        account_of(self.leaf(&hashed_path(address.as_slice()))?)
     }
 
     /// An account's leaf.
@@ -104,7 +108,17 @@ impl StateView {
         persisted: impl Fn() -> Result<Option<NodePos>, StorageError>,
     ) -> Result<Option<Leaf<'v>>, StorageError> {
         let Some(root) = root else { return Ok(None) };
-        match trie::walk(root, key) {
+        self.found(trie::walk(root, key), key, &persisted)
+    }
+
+    /// What a walk through memory found, or what is found in the log where it ends.
+    fn found<'v>(
+        &self,
+        walked: Walked<'v>,
+        key: &Nibbles,
+        persisted: &impl Fn() -> Result<Option<NodePos>, StorageError>,
+    ) -> Result<Option<Leaf<'v>>, StorageError> {
+        match walked {
             Walked::Absent => Ok(None),
             Walked::Leaf(leaf) => Ok(Some(Leaf::Loaded(&leaf.entry))),
             Walked::Stored { pos, depth } => {
@@ -124,8 +138,17 @@ impl StateView {
     /// # Errors
     /// As for [`StateView::account`].
     pub fn accounts(&self, addresses: &[Address]) -> Result<AddressMap<Option<Account>>, StorageError> {
+        let Some(root) = self.trie.root() else {
+            return Ok(addresses.iter().map(|address| (*address, None)).collect());
+        };
         let read = |part: &[Address]| -> Result<Vec<(Address, Option<Account>)>, StorageError> {
-            part.iter().map(|address| Ok((*address, self.find_account(address)?.map(|(account, _)| account)))).collect()
+            let keys: Vec<_> = part.iter().map(|address| hashed_path(address.as_slice())).collect();
+            let walked = trie::walk_many(root, &keys);
+            let read = |((address, key), walked): ((&Address, &Nibbles), _)| -> Result<_, StorageError> {
+                let leaf = self.found(walked, key, &|| Ok(self.state.root))?;
+                Ok((*address, account_of(leaf)?.map(|(account, _)| account)))
+            };
+            part.iter().zip(&keys).zip(walked).map(read).collect()
         };
         let found = parallel::over(addresses, read);
         let mut all = AddressMap::with_capacity_and_hasher(addresses.len(), Default::default());

@@ -17,7 +17,7 @@ pub(crate) use proof::prove;
 pub use proof::{AccountProof, StorageProof};
 pub(crate) use root::state_root;
 pub use state::StateTrie;
-pub(crate) use tree::{Walked, walk};
+pub(crate) use tree::{Walked, walk, walk_many};
 
 use crate::{StorageError, statelog::NodePos};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};

@@ -8,7 +8,8 @@ use super::{
 use crate::{StorageError, statelog::NodePos};
 use alloy_trie::Nibbles;
 use atoll_primitives::{B256, keccak256};
-use std::sync::Arc;
+use smallvec::SmallVec;
+use std::{ops::ControlFlow, sync::Arc};
 
 pub(super) struct Trie<'a> {
     source: &'a dyn Source,
@@ -35,25 +36,52 @@ pub(crate) enum Walked<'t> {
 
 /// Walks from a root towards a key.
 pub(crate) fn walk<'t>(root: &'t Link, key: &Nibbles) -> Walked<'t> {
-    let (mut link, mut depth) = (root, 0);
+    let mut at = (root, 0);
     loop {
-        match &link.node {
-            Node::Stored(pos) => return Walked::Stored { pos: *pos, depth },
-            Node::Leaf(leaf) if key.slice(depth..) == leaf.key => return Walked::Leaf(leaf),
-            Node::Leaf(_) => return Walked::Absent,
-            Node::Extension(extension) => {
-                if !key.slice(depth..).starts_with(&extension.key) {
-                    return Walked::Absent;
+        match step(at, key) {
+            ControlFlow::Continue(next) => at = next,
+            ControlFlow::Break(walked) => return walked,
+        }
+    }
+}
+
+/// Walks together: while one waits for memory the others go on.
+const ABREAST: usize = 16;
+
+/// Walks from a root towards many keys, side by side.
+pub(crate) fn walk_many<'t>(root: &'t Link, keys: &[Nibbles]) -> Vec<Walked<'t>> {
+    let mut walked = Vec::with_capacity(keys.len());
+    for keys in keys.chunks(ABREAST) {
+        let mut walks: SmallVec<[_; ABREAST]> = keys.iter().map(|_| ControlFlow::Continue((root, 0))).collect();
+        while walks.iter().any(ControlFlow::is_continue) {
+            for (walk, key) in walks.iter_mut().zip(keys) {
+                if let ControlFlow::Continue(at) = *walk {
+                    *walk = step(at, key);
                 }
-                depth += extension.key.len();
-                link = &extension.child;
-            }
-            Node::Branch(branch) => {
-                let Some(child) = key.get(depth).and_then(|nibble| branch.child(nibble)) else { return Walked::Absent };
-                depth += 1;
-                link = child;
             }
         }
+        walked.extend(walks.into_iter().filter_map(ControlFlow::break_value));
+    }
+    walked
+}
+
+/// From a node after so many nibbles of a key to the next one.
+fn step<'t>((link, mut depth): (&'t Link, usize), key: &Nibbles) -> ControlFlow<Walked<'t>, (&'t Link, usize)> {
+    match &link.node {
+        Node::Stored(pos) => ControlFlow::Break(Walked::Stored { pos: *pos, depth }),
+        Node::Leaf(leaf) if key.slice(depth..) == leaf.key => ControlFlow::Break(Walked::Leaf(leaf)),
+        Node::Leaf(_) => ControlFlow::Break(Walked::Absent),
+        Node::Extension(extension) => {
+            if !key.slice(depth..).starts_with(&extension.key) {
+                return ControlFlow::Break(Walked::Absent);
+            }
+            depth += extension.key.len();
+            ControlFlow::Continue((&extension.child, depth))
+        }
+        Node::Branch(branch) => match key.get(depth).and_then(|nibble| branch.child(nibble)) {
+            Some(child) => ControlFlow::Continue((child, depth + 1)),
+            None => ControlFlow::Break(Walked::Absent),
+        },
     }
 }
 

@@ -28,15 +28,21 @@ pub(crate) struct Link {
     pub node: Node,
 }
 
-/// What a parent's RLP says of a node.
+/// What a parent's RLP says of a node: its hash, or one of the two values below. That a node's hash is one of them is as likely
+/// as that two nodes have the same; a tag of its own would make every link a sixth longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reference {
-    /// Its hash.
-    Hash(B256),
-    /// Its RLP, which is shorter.
-    Inline,
+pub(crate) struct Reference(B256);
+
+impl Reference {
     /// It changed and was not hashed since.
-    Changed,
+    pub const CHANGED: Self = Self(B256::ZERO);
+    /// Its RLP stands there, which is shorter than a hash.
+    pub const INLINE: Self = Self(B256::repeat_byte(0xff));
+
+    /// The hash of a node that stands alone.
+    pub fn of(hash: B256) -> Self {
+        Self(hash)
+    }
 }
 
 /// A node, or where it is.
@@ -246,24 +252,25 @@ fn nibbles(mask: u16) -> impl Iterator<Item = u8> {
 impl Link {
     /// A node that is new.
     pub fn new(node: Node) -> Self {
-        Self { reference: Reference::Changed, node }
+        Self { reference: Reference::CHANGED, node }
     }
 
     /// A node that stands alone in the log.
     pub fn stored(hash: B256, pos: NodePos) -> Self {
-        Self { reference: Reference::Hash(hash), node: Node::Stored(pos) }
+        Self { reference: Reference::of(hash), node: Node::Stored(pos) }
     }
 
     /// Its hash; absent for what stands inside its parent, or was not hashed yet.
     pub fn hash(&self) -> Option<B256> {
-        if let Reference::Hash(hash) = self.reference { Some(hash) } else { None }
+        let is_hash = self.reference != Reference::CHANGED && self.reference != Reference::INLINE;
+        is_hash.then_some(self.reference.0)
     }
 
     /// What its parent's RLP has of it.
     pub fn rlp_node(&self) -> RlpNode {
-        match self.reference {
-            Reference::Hash(hash) => RlpNode::word_rlp(&hash),
-            Reference::Inline | Reference::Changed => RlpNode::from_rlp(&self.node.rlp()),
+        match self.hash() {
+            Some(hash) => RlpNode::word_rlp(&hash),
+            None => RlpNode::from_rlp(&self.node.rlp()),
         }
     }
 
@@ -271,7 +278,7 @@ impl Link {
         match child.reference.as_hash() {
             Some(hash) => Ok(Self::stored(hash, child.pos)),
             // Its RLP does not tell of what it is the leaf.
-            None => Ok(Self { reference: Reference::Inline, node: Node::of_log(&*read(child.pos)?, child.pos, read)? }),
+            None => Ok(Self { reference: Reference::INLINE, node: Node::of_log(&*read(child.pos)?, child.pos, read)? }),
         }
     }
 }
@@ -367,13 +374,13 @@ impl Node {
                 let payload_length = children + 17 - branch.len();
                 Header { list: true, payload_length }.encode(rlp);
                 for nibble in 0..16 {
-                    match branch.child(nibble).map(|child| (child, child.reference)) {
+                    match branch.child(nibble).map(|child| (child, child.hash())) {
                         None => rlp.push(EMPTY),
-                        Some((_, Reference::Hash(hash))) => {
+                        Some((_, Some(hash))) => {
                             rlp.push(HASH);
                             rlp.put_slice(hash.as_slice());
                         }
-                        Some((child, _)) => rlp.put_slice(child.rlp_node().as_slice()),
+                        Some((child, None)) => rlp.put_slice(child.rlp_node().as_slice()),
                     }
                 }
                 rlp.push(EMPTY);

@@ -132,7 +132,7 @@ impl<'a> Trie<'a> {
         loop {
             load(*source, account.as_ref(), link, key, depth, loaded)?;
             let Link { reference, node } = link;
-            let is_changed = std::mem::replace(reference, Reference::Changed) == Reference::Changed;
+            let is_changed = std::mem::replace(reference, Reference::CHANGED) == Reference::CHANGED;
             match node {
                 Node::Stored(_) => return Err(not_loaded(&key.slice(..depth))),
                 Node::Leaf(leaf) => {
@@ -189,7 +189,7 @@ impl<'a> Trie<'a> {
     /// Removes a key known to be there.
     fn remove_at(&mut self, mut link: Link, path: Nibbles, key: &Nibbles) -> Result<Option<Link>, StorageError> {
         load(self.source, self.account.as_ref(), &mut link, &path, path.len(), &mut self.loaded)?;
-        let is_changed = link.reference == Reference::Changed;
+        let is_changed = link.reference == Reference::CHANGED;
         match link.node {
             Node::Stored(_) => Err(not_loaded(&path)),
             Node::Leaf(_) => Ok(None),
@@ -242,7 +242,7 @@ impl<'a> Trie<'a> {
         let Some(root) = &mut self.root else { return Ok(None) };
         load(self.source, self.account.as_ref(), root, &self.base, self.base.len(), &mut self.loaded)?;
         let Link { reference, node: Node::Branch(branch) } = root else { return Ok(None) };
-        let is_changed = std::mem::replace(reference, Reference::Changed) == Reference::Changed;
+        let is_changed = std::mem::replace(reference, Reference::CHANGED) == Reference::CHANGED;
         let mut parts: Vec<_> = (0..16)
             .map(|nibble| Self {
                 base: self.base.join(&Nibbles::from_nibbles([nibble])),
@@ -331,7 +331,7 @@ fn not_loaded(path: &Nibbles) -> StorageError {
 
 /// Hashes everything that changed from a node down, children first.
 fn hash(link: &mut Link, is_root: bool, rlp: &mut Vec<u8>, fresh: &mut usize) {
-    if link.reference != Reference::Changed {
+    if link.reference != Reference::CHANGED {
         return;
     }
     // What changed is this trie's own already: nothing is copied.
@@ -346,5 +346,5 @@ fn hash(link: &mut Link, is_root: bool, rlp: &mut Vec<u8>, fresh: &mut usize) {
     rlp.clear();
     link.node.encode(rlp);
     // A short root is stored and hashed all the same.
-    link.reference = if is_root || rlp.len() >= 32 { Reference::Hash(keccak256(&rlp)) } else { Reference::Inline };
+    link.reference = if is_root || rlp.len() >= 32 { Reference::of(keccak256(&rlp)) } else { Reference::INLINE };
 }

@@ -11,6 +11,7 @@ use crate::{
 };
 use alloy_trie::{Nibbles, nodes::RlpNode};
 use atoll_primitives::B256;
+use smallvec::SmallVec;
 use std::sync::{Arc, atomic::Ordering};
 
 /// Blocks on their way into the log. Dropping it without [`Appender::commit`] forgets them.
@@ -66,7 +67,11 @@ impl Appender<'_> {
         let at = At { account: None, path: Nibbles::new() };
         self.floor = self.log.floor.load(Ordering::SeqCst);
         self.roots.extend(trie.root().cloned());
-        self.root = trie.root().map(|root| self.write(root, at, self.root)).transpose()?;
+        self.root = match trie.root() {
+            Some(root) if self.floor == 0 => Some(self.fresh(&root.node)?),
+            Some(root) => Some(self.write(root, at, self.root)?),
+            None => None,
+        };
         Ok(self.root)
     }
 
@@ -105,7 +110,42 @@ impl Appender<'_> {
         self.log.files.append(&node.record(old)?)
     }
 
-    /// The place of a node, which is appended if it has none; `old` is where the one stands that was at its path before.
+    /// Appends the nodes of a trie that have no place, the lowest first; returns the place of its root. They are gathered level by
+    /// level, so that one's way into the processor's caches is not waited for before the next one's begins.
+    fn fresh(&mut self, root: &Node) -> Result<NodePos, StorageError> {
+        let mut nodes = Vec::new();
+        nodes.extend(root.pos().is_none().then_some(root));
+        let mut next = 0;
+        while let Some(node) = nodes.get(next).copied() {
+            gather(node, &mut nodes);
+            next += 1;
+        }
+        for node in nodes.into_iter().rev() {
+            self.append(node)?;
+        }
+        root.pos().ok_or_else(placeless)
+    }
+
+    /// Appends a node whose children have their places.
+    fn append(&mut self, node: &Node) -> Result<(), StorageError> {
+        match node {
+            Node::Stored(_) => return Ok(()),
+            Node::Leaf(leaf) => {
+                let storage = leaf.entry.storage.as_deref().map(|root| root.node.pos().ok_or_else(placeless));
+                leaf.place.set(self.log.files.append(self.record.leaf(leaf, storage.transpose()?)?)?);
+            }
+            Node::Extension(extension) => {
+                let (key, child) = (&extension.key, &extension.child);
+                let pos = child.node.pos().ok_or_else(placeless)?;
+                extension.place.set(self.log.files.append(self.record.extension(key, child, pos))?);
+            }
+            Node::Branch(branch) => self.branch(branch)?,
+        }
+        self.appended += 1;
+        Ok(())
+    }
+
+    /// The place of a node once a sweep has moved some; it is appended if it has none. `old` is where the one stands that was at its path before.
     fn write(&mut self, link: &Link, at: At, old: Option<NodePos>) -> Result<NodePos, StorageError> {
         match link.node.pos() {
             Some(pos) if pos.0 >= self.floor => return Ok(pos),
@@ -123,7 +163,7 @@ impl Appender<'_> {
                 leaf.place.set(pos);
             }
             Node::Extension(extension) => {
-                let old = match self.old(old)?.as_deref() {
+                let old = match old.map(|old| self.node(old)).transpose()?.as_deref() {
                     Some(LogNode::Extension { key, child }) if *key == extension.key => Some(child.pos),
                     _ => None,
                 };
@@ -131,44 +171,29 @@ impl Appender<'_> {
                 let pos = self.log.files.append(self.record.extension(&extension.key, &extension.child, child))?;
                 extension.place.set(pos);
             }
-            Node::Branch(branch) if self.floor == 0 => self.branch(branch, at)?,
             Node::Branch(branch) => self.branch_over(branch, at, old)?,
         }
         self.appended += 1;
-        link.node.pos().ok_or_else(|| StorageError::corrupt("a node without a place"))
+        link.node.pos().ok_or_else(placeless)
     }
 
     /// The root of the storage of the account at this path.
     fn storage(&mut self, root: &Link, account: Nibbles) -> Result<NodePos, StorageError> {
-        let old = match self.floor {
-            0 => None,
-            _ => {
-                self.log.files.spill()?;
-                let leaf = self.log.leaf(self.root, &account)?;
-                leaf.as_ref().and_then(|leaf| leaf.as_leaf()).and_then(|leaf| leaf.storage)
-            }
-        };
+        self.log.files.spill()?;
+        let leaf = self.log.leaf(self.root, &account)?;
+        let old = leaf.as_ref().and_then(|leaf| leaf.as_leaf()).and_then(|leaf| leaf.storage);
         self.write(root, At { account: Some(B256::from_slice(&account.pack())), path: Nibbles::new() }, old)
     }
 
-    /// What stood there before, where that matters.
-    fn old(&self, pos: Option<NodePos>) -> Result<Option<Arc<LogNode>>, StorageError> {
-        if self.floor == 0 { Ok(None) } else { pos.map(|pos| self.node(pos)).transpose() }
-    }
-
-    fn branch(&mut self, branch: &BranchNode, at: At) -> Result<(), StorageError> {
+    fn branch(&mut self, branch: &BranchNode) -> Result<(), StorageError> {
         let before = branch.before.lock().take();
         if let Some(before) = before.as_ref()
             && let Some(old) = before.place.get()
             && let (whole, patches, bytes) = before.rests.get()
             && patches < super::node::MAX_PATCHES
         {
-            let mut changed = Vec::with_capacity(16);
-            let (children, removed) = branch.changed();
-            for (nibble, child) in children {
-                changed.push((nibble, child, self.write(child, at.child(nibble), None)?));
-            }
-            let record = self.record.patch(old, removed & before.mask(), &changed);
+            let (changed, removed) = branch.changed();
+            let record = self.record.patch(old, removed & before.mask(), &placed(changed)?);
             let patch_bytes = usize::from(bytes) + record.len();
             if let (true, Ok(bytes)) = (patch_bytes <= Record::branch_bytes(branch), u16::try_from(patch_bytes)) {
                 let pos = self.log.files.append(record)?;
@@ -177,18 +202,14 @@ impl Appender<'_> {
                 return Ok(());
             }
         }
-        let mut children = Vec::with_capacity(16);
-        for (nibble, child) in branch.children() {
-            children.push((nibble, child, self.write(child, at.child(nibble), None)?));
-        }
-        branch.place.set(self.log.files.append(self.record.branch(&children))?);
+        branch.place.set(self.log.files.append(self.record.branch(&placed(branch.children())?))?);
         Ok(())
     }
 
-    /// The same once a sweep has moved nodes, whose new places are only in the log: in the branch that stood at this path.
+    /// Appends a branch once a sweep has moved nodes, whose new places are only in the log: in the branch that stood at this path.
     fn branch_over(&mut self, branch: &BranchNode, at: At, old: Option<NodePos>) -> Result<(), StorageError> {
         branch.before.lock().take();
-        let node = self.old(old)?;
+        let node = old.map(|old| self.node(old)).transpose()?;
         let old = match (old, node.as_deref()) {
             (Some(pos), Some(LogNode::Branch(branch))) => Some((pos, branch)),
             _ => None,
@@ -209,6 +230,33 @@ impl Appender<'_> {
         branch.place.set(pos);
         Ok(())
     }
+}
+
+fn placeless() -> StorageError {
+    StorageError::corrupt("a node without a place in the log")
+}
+
+/// The nodes right below one that have no place.
+fn gather<'t>(node: &'t Node, nodes: &mut Vec<&'t Node>) {
+    let mut gather = |link: &'t Link| nodes.extend(link.node.pos().is_none().then_some(&link.node));
+    match node {
+        Node::Stored(_) => {}
+        Node::Leaf(leaf) => leaf.entry.storage.iter().for_each(|root| gather(root)),
+        Node::Extension(extension) => gather(&extension.child),
+        Node::Branch(branch) => {
+            let is_known = branch.before.lock().as_ref().is_some_and(|before| before.place.get().is_some());
+            if is_known {
+                branch.changed().0.for_each(|(_, child)| gather(child));
+            } else {
+                branch.children().for_each(|(_, child)| gather(child));
+            }
+        }
+    }
+}
+
+/// Children with their places.
+fn placed<'t>(children: impl Iterator<Item = (u8, &'t Link)>) -> Result<SmallVec<[Written<'t>; 16]>, StorageError> {
+    children.map(|(nibble, child)| Ok((nibble, child, child.node.pos().ok_or_else(placeless)?))).collect()
 }
 
 impl StateLog {

@@ -27,7 +27,7 @@ impl Weighter<B256, Bytes> for ByBytes {
 }
 
 /// Hashes of addresses and slots that are remembered, with 128 bytes each: those of a few blocks.
-const KNOWN_HASHES: usize = 1 << 16;
+const KNOWN_HASHES: usize = 1 << 15;
 
 /// The state after one persisted block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

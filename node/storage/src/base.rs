@@ -9,7 +9,7 @@ use crate::{
 use alloy_rlp::Decodable;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
 use atoll_kv::Kv;
-use atoll_primitives::{Account, Address, B256, Bytes, U256, keccak256, primitives::init_keccak_cache};
+use atoll_primitives::{Account, Address, B256, Bytes, U256, keccak256};
 use quick_cache::{Weighter, sync::Cache};
 use std::{
     path::Path,
@@ -25,9 +25,6 @@ impl Weighter<B256, Bytes> for ByBytes {
         value.len() as u64 + 96
     }
 }
-
-/// Hashes of addresses and slots that are remembered, with 128 bytes each: those of a few blocks.
-const KNOWN_HASHES: usize = 1 << 15;
 
 /// The state after one persisted block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +56,6 @@ pub(crate) struct Base {
 impl Base {
     /// Over tables that are there, and the log in `dir`. `cache_bytes` is shared out among the caches.
     pub fn open(kv: Kv, dir: &Path, file_bytes: u64, cache_bytes: usize) -> Result<Self, StorageError> {
-        // Once for the process; whoever asked for a hash before has a larger one.
-        let _is_first = init_keccak_cache(KNOWN_HASHES);
         let end = kv.get(tables::META, tables::META_STATE)?;
         let end = end.ok_or_else(|| StorageError::corrupt("row `state` is missing").in_table(tables::META))?;
         let end = tables::decode_u64(&end).map_err(|error| error.in_table(tables::META))?;

@@ -21,7 +21,11 @@ pub(crate) use tree::{Walked, walk, walk_many};
 
 use crate::{StorageError, statelog::NodePos};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
-use atoll_primitives::{B256, Bytes, primitives::utils::keccak256_cached};
+use atoll_primitives::{
+    B256, Bytes,
+    primitives::{init_keccak_cache, utils::keccak256_cached},
+};
+use std::sync::Once;
 
 /// Where nodes of a trie are loaded from.
 pub(crate) trait Source: Sync {
@@ -66,8 +70,16 @@ pub(crate) fn hashed_path(key: &[u8]) -> Nibbles {
     path_of(&hashed(key))
 }
 
+/// Hashes of addresses and slots that are remembered, with 128 bytes each: those of a few blocks.
+const KNOWN_HASHES: usize = 1 << 15;
+
 /// The hash of an address or slot: reading it and changing it ask for the same one.
 pub(crate) fn hashed(key: &[u8]) -> B256 {
+    static SIZED: Once = Once::new();
+    // Unless somebody asked before, for whom the library made a larger one.
+    SIZED.call_once(|| {
+        let _is_first = init_keccak_cache(KNOWN_HASHES);
+    });
     keccak256_cached(key)
 }
 

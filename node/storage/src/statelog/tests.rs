@@ -164,9 +164,20 @@ fn what_was_not_committed_is_cut_off_and_a_log_that_ends_too_early_is_named() {
     let end = appender.commit().unwrap();
     let (root, trie, world) = (chain.root, chain.trie.clone(), chain.world.clone());
     let mut appender = log.appender(chain.root);
-    (0..200).for_each(|n| chain.block(turn(n, 50), &mut appender));
+    let mut forgotten = Vec::new();
+    for n in 0..200 {
+        chain.block(turn(n, 50), &mut appender);
+        forgotten.push((chain.trie.clone(), chain.world.clone()));
+    }
     drop(appender);
     assert_eq!(log.end(), end, "forgotten");
+    // The same tries again, as when a disk was full: none of their nodes may think that it is there.
+    let mut appender = log.appender(root);
+    let roots: Vec<_> = forgotten.iter().map(|(trie, _)| appender.block(trie).unwrap()).collect();
+    log.files.spill().unwrap();
+    roots.iter().zip(&forgotten).for_each(|(root, (_, world))| same(&log, *root, world));
+    drop(appender);
+    assert_eq!(log.end(), end, "forgotten again");
     // Written over by the next one.
     (chain.root, chain.trie, chain.world) = (root, trie, world.clone());
     let mut appender = log.appender(chain.root);

@@ -166,7 +166,7 @@ impl Storage {
         put_base(&mut batch, &plan.target, plan.journal);
         let pruning = self.prune(plan.target.number, &mut root, &mut appender, &mut batch)?;
         fault::point(Point::FlushBeforeState);
-        let end = appender.commit()?;
+        let end = appender.sync()?;
         batch.put(tables::META, tables::META_STATE, end.to_be_bytes());
         if let Some(oldest) = pruning.oldest {
             base.set_oldest_state(oldest);
@@ -175,6 +175,7 @@ impl Storage {
         // An engine may have written a batch it could not open again: nothing is taken back on the strength of a failure.
         base.sweep_in_doubt.store(true, Ordering::SeqCst);
         base.kv.write(batch)?;
+        appender.commit();
         base.sweep_in_doubt.store(false, Ordering::SeqCst);
         fault::point(Point::FlushAfterCommit);
         self.publish_indexes(indexes);

@@ -62,7 +62,8 @@ fn state(spec: &ChainSpec, genesis: &SealedHeader, log: &StateLog) -> Result<Bat
     }
     let mut appender = log.appender(None);
     let pos = appender.block(&trie)?;
-    let end = appender.commit()?;
+    let end = appender.sync()?;
+    appender.commit();
     batch.put(tables::STATE_ROOTS, genesis.number.to_be_bytes(), tables::state_root_row(pos));
     batch.put(tables::META, tables::META_STATE, end.to_be_bytes());
     Ok(batch)

@@ -14,7 +14,7 @@ use atoll_primitives::B256;
 use smallvec::SmallVec;
 use std::sync::{Arc, atomic::Ordering};
 
-/// Blocks on their way into the log. Dropping it without [`Appender::commit`] forgets them.
+/// Blocks on their way into the log. Dropping it without [`Appender::commit`] forgets them: they have to be appended again.
 pub(crate) struct Appender<'a> {
     log: &'a StateLog,
     /// Where the log ended.
@@ -27,7 +27,16 @@ pub(crate) struct Appender<'a> {
     roots: Vec<Link>,
     appended: usize,
     record: Record,
-    committed: bool,
+    stage: Stage,
+}
+
+#[derive(PartialEq, Eq)]
+enum Stage {
+    /// Nobody knows of it.
+    Appending,
+    /// The tables may know of it.
+    Synced,
+    Committed,
 }
 
 /// Where a node stands in the tries.
@@ -54,7 +63,7 @@ impl StateLog {
     /// Begins to append blocks over the state with this root. Whoever does is alone.
     pub fn appender(&self, root: Option<NodePos>) -> Appender<'_> {
         let (roots, record) = (Vec::new(), Record::default());
-        Appender { log: self, start: self.end(), root, floor: 0, roots, appended: 0, record, committed: false }
+        Appender { log: self, start: self.end(), root, floor: 0, roots, appended: 0, record, stage: Stage::Appending }
     }
 }
 
@@ -75,16 +84,20 @@ impl Appender<'_> {
         Ok(self.root)
     }
 
-    /// Puts everything on the disk; returns where the log ends now.
+    /// Puts everything on the disk; returns where the log ends now. The tables may say so from then on.
     ///
     /// # Errors
     /// The disk's failure.
-    pub fn commit(mut self) -> Result<u64, StorageError> {
+    pub fn sync(&mut self) -> Result<u64, StorageError> {
         self.log.files.commit()?;
-        self.committed = true;
-        let end = self.log.end();
-        self.log.kept.store(end, Ordering::SeqCst);
-        Ok(end)
+        self.stage = Stage::Synced;
+        Ok(self.log.end())
+    }
+
+    /// The tables say it.
+    pub fn commit(mut self) {
+        self.stage = Stage::Committed;
+        self.log.kept.store(self.log.end(), Ordering::SeqCst);
     }
 
     /// Where the log ends with what was appended.
@@ -312,12 +325,17 @@ impl StateLog {
 
 impl Drop for Appender<'_> {
     fn drop(&mut self) {
-        if self.committed {
-            return;
+        match self.stage {
+            Stage::Committed => return,
+            // What is on the disk stays there, since the tables may lead to it.
+            Stage::Synced => {}
+            Stage::Appending => {
+                self.log.files.roll_back(self.start);
+                // Other nodes will have their places.
+                self.log.cache.clear();
+            }
         }
-        self.log.files.roll_back(self.start);
-        // Other nodes will have their places.
-        self.log.cache.clear();
+        // The blocks come again, over the state they came over now.
         let last = self.roots.pop();
         self.roots.iter().for_each(|root| forget(root, self.start, false));
         // With it the disk was full, so that nodes may stand in the log below others that do not.

@@ -38,13 +38,17 @@ impl Storage {
     pub fn flush_ready(&self) -> bool {
         let memory = self.inner.memory.read();
         let above = memory.head.number - memory.base.number;
-        let heavy = memory.bytes > self.inner.layer_bytes && above > self.depth(&memory);
+        let heavy =
+            (memory.bytes > self.inner.layer_bytes || self.is_overgrown(&memory)) && above > self.depth(&memory);
         heavy || above >= self.inner.flush_depth.saturating_add(MIN_BLOCKS.min(self.inner.flush_depth.max(1)))
     }
 
     /// How many of the newest blocks stay in memory: the flush depth, or as many as half of their memory holds.
     fn depth(&self, memory: &Memory) -> u64 {
         let (full, least) = (self.inner.flush_depth, MIN_DEPTH.min(self.inner.flush_depth));
+        if self.is_overgrown(memory) {
+            return least;
+        }
         if memory.bytes <= self.inner.layer_bytes {
             return full;
         }
@@ -55,6 +59,13 @@ impl Storage {
         });
         let fitting = sums.take_while(|sum| *sum <= self.inner.layer_bytes / 2).count() as u64;
         fitting.clamp(least, full)
+    }
+
+    /// Whether the newest tries hold far more than is worth keeping. Little of that can be forgotten while the nodes above wait
+    /// to be persisted.
+    fn is_overgrown(&self, memory: &Memory) -> bool {
+        let head = memory.layers.get(&memory.head.hash);
+        head.is_some_and(|head| head.executed.trie.loaded() / 2 > self.inner.base.warm_bytes)
     }
 
     /// Persists canonical blocks deeper than the flush depth, at most 128 of them, in one atomic batch. Blocks may
@@ -176,6 +187,9 @@ impl Storage {
         base.sweep_in_doubt.store(true, Ordering::SeqCst);
         base.kv.write(batch)?;
         appender.commit();
+        if pruning.swept {
+            base.log.moved();
+        }
         base.sweep_in_doubt.store(false, Ordering::SeqCst);
         fault::point(Point::FlushAfterCommit);
         self.publish_indexes(indexes);

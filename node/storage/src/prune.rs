@@ -26,6 +26,8 @@ pub(crate) struct Pruning {
     pub oldest: Option<u64>,
     /// Nothing leads to nodes before it any more.
     pub unused: Option<NodePos>,
+    /// Nodes of the newest state were moved.
+    pub swept: bool,
 }
 
 /// How far the files are from being freed.
@@ -81,12 +83,15 @@ impl Storage {
         let oldest = self.inner.base.oldest_state();
         // What this flush writes it cannot forget yet.
         let end = target.saturating_sub(keep).min(self.base().number).min(oldest + MAX_BLOCKS).max(oldest);
-        (oldest..end).for_each(|number| batch.delete(STATE_ROOTS, number.to_be_bytes()));
-        if end > oldest {
+        // A batch that was refused may have announced more than the tables forgot.
+        let first = self.inner.base.kv.get(META, META_PRUNED)?.map_or(Ok(0), |row| tables::decode_u64(&row))?;
+        (first..end).for_each(|number| batch.delete(STATE_ROOTS, number.to_be_bytes()));
+        if end > first {
             batch.put(META, META_PRUNED, end.to_be_bytes());
         }
-        let unused = self.sweep(target, end, root, appender, batch)?;
-        Ok(Pruning { oldest: (end > oldest).then_some(end), unused })
+        let mut swept = false;
+        let unused = self.sweep(target, end, root, appender, batch, &mut swept)?;
+        Ok(Pruning { oldest: (end > oldest).then_some(end), unused, swept })
     }
 
     /// One step towards freeing files; `oldest` is the oldest block whose state is kept.
@@ -97,6 +102,7 @@ impl Storage {
         root: &mut Option<NodePos>,
         appender: &mut Appender<'_>,
         batch: &mut Batch,
+        swept: &mut bool,
     ) -> Result<Option<NodePos>, StorageError> {
         let row = self.inner.base.kv.get(META, META_SWEEP)?;
         let anew = Stage::Resting { wake: 0 };
@@ -110,7 +116,7 @@ impl Storage {
                 let nodes = MIN_SWEPT.max(appender.appended() * SWEPT_PER_NODE);
                 let (moved, next) = sweep.step(appender, *root, nodes)?;
                 *root = moved;
-                self.inner.base.log.moved();
+                *swept = true;
                 batch.put(STATE_ROOTS, target.to_be_bytes(), tables::state_root_row(moved));
                 let done = Stage::Swept { cutoff: sweep.cutoff, block: target };
                 (next.map_or(done, Stage::Sweeping), None)

@@ -14,7 +14,7 @@ use atoll_primitives::B256;
 use smallvec::SmallVec;
 use std::sync::{Arc, atomic::Ordering};
 
-/// Blocks on their way into the log. Dropping it without [`Appender::commit`] forgets them: they have to be appended again.
+/// Blocks on their way into the log. Dropping it before [`Appender::sync`] forgets them.
 pub(crate) struct Appender<'a> {
     log: &'a StateLog,
     /// Where the log ended.
@@ -27,16 +27,7 @@ pub(crate) struct Appender<'a> {
     roots: Vec<Link>,
     appended: usize,
     record: Record,
-    stage: Stage,
-}
-
-#[derive(PartialEq, Eq)]
-enum Stage {
-    /// Nobody knows of it.
-    Appending,
-    /// The tables may know of it.
-    Synced,
-    Committed,
+    is_synced: bool,
 }
 
 /// Where a node stands in the tries.
@@ -63,7 +54,7 @@ impl StateLog {
     /// Begins to append blocks over the state with this root. Whoever does is alone.
     pub fn appender(&self, root: Option<NodePos>) -> Appender<'_> {
         let (roots, record) = (Vec::new(), Record::default());
-        Appender { log: self, start: self.end(), root, floor: 0, roots, appended: 0, record, stage: Stage::Appending }
+        Appender { log: self, start: self.end(), root, floor: 0, roots, appended: 0, record, is_synced: false }
     }
 }
 
@@ -90,13 +81,12 @@ impl Appender<'_> {
     /// The disk's failure.
     pub fn sync(&mut self) -> Result<u64, StorageError> {
         self.log.files.commit()?;
-        self.stage = Stage::Synced;
+        self.is_synced = true;
         Ok(self.log.end())
     }
 
     /// The tables say it.
-    pub fn commit(mut self) {
-        self.stage = Stage::Committed;
+    pub fn commit(self) {
         self.log.kept.store(self.log.end(), Ordering::SeqCst);
     }
 
@@ -162,7 +152,10 @@ impl Appender<'_> {
     fn write(&mut self, link: &Link, at: At, old: Option<NodePos>) -> Result<NodePos, StorageError> {
         match link.node.pos() {
             Some(pos) if pos.0 >= self.floor => return Ok(pos),
-            Some(_) => return Ok(self.log.found(self.root, at.account.as_ref(), &at.path, &link.rlp_node())?.pos),
+            Some(_) => {
+                self.log.files.spill()?;
+                return Ok(self.log.found(self.root, at.account.as_ref(), &at.path, &link.rlp_node())?.pos);
+            }
             None => {}
         }
         match &link.node {
@@ -232,7 +225,10 @@ impl Appender<'_> {
             let (reference, known) = (link.rlp_node(), old.and_then(|(_, old)| old.child(nibble)));
             let pos = match known {
                 // The same reference is the same content, down to the last leaf.
-                Some(known) if known.reference == reference => known.pos,
+                Some(known) if known.reference == reference => {
+                    release(&link.node);
+                    known.pos
+                }
                 known => self.write(link, at.child(nibble), known.map(|known| known.pos))?,
             };
             children.push((nibble, Child { reference, pos }));
@@ -247,6 +243,22 @@ impl Appender<'_> {
 
 fn placeless() -> StorageError {
     StorageError::corrupt("a node without a place in the log")
+}
+
+/// Lets go of what nodes without a place were made from: nobody will ask, since others that hold the same stand in the log.
+fn release(node: &Node) {
+    if node.pos().is_some() {
+        return;
+    }
+    match node {
+        Node::Stored(_) => {}
+        Node::Leaf(leaf) => leaf.entry.storage.iter().for_each(|root| release(&root.node)),
+        Node::Extension(extension) => release(&extension.child.node),
+        Node::Branch(branch) => {
+            branch.before.lock().take();
+            branch.children().for_each(|(_, child)| release(&child.node));
+        }
+    }
 }
 
 /// The nodes right below one that have no place.
@@ -282,9 +294,6 @@ impl StateLog {
         path: &Nibbles,
         reference: &RlpNode,
     ) -> Result<Placed, StorageError> {
-        if self.end() > self.kept.load(Ordering::SeqCst) {
-            self.files.spill()?;
-        }
         let root = match account {
             Some(account) => {
                 let leaf = self.leaf(root, &path_of(account))?;
@@ -314,28 +323,24 @@ impl StateLog {
         path: &Nibbles,
     ) -> Result<Node, StorageError> {
         let read = |pos: NodePos| self.node_once(pos);
-        let node = read(pos).and_then(|node| Node::of_log(&node, pos, &read));
+        let node = read(pos).and_then(|node| Node::of_log(&node, pos, path.len(), &read));
         if node.is_ok() || !self.may_be_gone(pos) {
             return node;
         }
         let found = self.found(root, account, path, &RlpNode::word_rlp(hash))?;
-        Node::of_log(&found.node, found.pos, &read)
+        Node::of_log(&found.node, found.pos, path.len(), &read)
     }
 }
 
 impl Drop for Appender<'_> {
     fn drop(&mut self) {
-        match self.stage {
-            Stage::Committed => return,
-            // What is on the disk stays there, since the tables may lead to it.
-            Stage::Synced => {}
-            Stage::Appending => {
-                self.log.files.roll_back(self.start);
-                // Other nodes will have their places.
-                self.log.cache.clear();
-            }
+        // What is on the disk stays there: the tables may lead to it, and blocks that come again are there already.
+        if self.is_synced {
+            return;
         }
-        // The blocks come again, over the state they came over now.
+        self.log.files.roll_back(self.start);
+        // Other nodes will have their places.
+        self.log.cache.clear();
         let last = self.roots.pop();
         self.roots.iter().for_each(|root| forget(root, self.start, false));
         // With it the disk was full, so that nodes may stand in the log below others that do not.

@@ -278,15 +278,14 @@ fn once_swept_the_newest_state_needs_no_old_file() {
         if steps % 3 == 1 {
             // The tables refuse it: the block and the step come again over the state there was.
             step.step(&mut appender, chain.root, 300).unwrap();
-            log.moved();
             appender.sync().unwrap();
             drop(appender);
             appender = log.appender(before);
             chain.root = appender.block(&chain.trie).unwrap();
         }
         (chain.root, sweep) = step.step(&mut appender, chain.root, 300).unwrap();
-        log.moved();
         commit(appender);
+        log.moved();
         steps += 1;
         if steps % 4 == 0 {
             chain.forget();
@@ -381,4 +380,29 @@ fn records_that_lead_in_circles_or_too_far_are_damage() {
     assert!(log.diff(Some(deep), None, &mut |_, _| Ok(())).is_err());
     assert!(log.leaf(Some(deep), &path_of(&B256::repeat_byte(0x55))).unwrap().is_none());
     assert!(log.at(Some(deep), &Nibbles::from_nibbles([5; 64])).unwrap().is_some());
+}
+
+/// A contract that is destroyed and made again as it was changes nothing, and nothing may keep the tries of all such blocks.
+#[test]
+fn branches_made_again_as_they_were_leave_no_chain_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = StateLog::open(dir.path(), 0, 1 << 20, 1 << 16).unwrap();
+    let mut chain = Chain::new(&log);
+    let mut appender = log.appender(chain.root);
+    chain.block((0..400).map(|n| (n, Some(1))), &mut appender);
+    commit(appender);
+    // As after a sweep.
+    log.moved();
+    let mut appender = log.appender(chain.root);
+    let mut changes = StateChanges::default();
+    changes.accounts.insert(address(7), Some(Account { nonce: 1, ..Account::default() }));
+    let source = Logged { log: &log, root: chain.root, warm: usize::MAX };
+    let root = chain.trie.root_hash();
+    for _ in 0..40_000 {
+        chain.trie = trie::state_root(&source, &chain.trie, &changes).unwrap();
+        appender.block(&chain.trie).unwrap();
+    }
+    assert_eq!(chain.trie.root_hash(), root);
+    drop(appender);
+    std::thread::Builder::new().stack_size(256 << 10).spawn(move || drop(chain.trie)).unwrap().join().unwrap();
 }

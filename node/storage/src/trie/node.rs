@@ -274,12 +274,16 @@ impl Link {
         }
     }
 
-    fn of_log(child: &Child, read: &Read<'_>) -> Result<Self, StorageError> {
-        match child.reference.as_hash() {
-            Some(hash) => Ok(Self::stored(hash, child.pos)),
-            // Its RLP does not tell of what it is the leaf.
-            None => Ok(Self { reference: Reference::INLINE, node: Node::of_log(&*read(child.pos)?, child.pos, read)? }),
+    fn of_log(child: &Child, depth: usize, read: &Read<'_>) -> Result<Self, StorageError> {
+        if let Some(hash) = child.reference.as_hash() {
+            return Ok(Self::stored(hash, child.pos));
         }
+        // Its RLP does not tell of what it is the leaf.
+        let node = read(child.pos)?;
+        if node.rlp() != child.reference.as_slice() {
+            return Err(StorageError::corrupt(format!("the node at {} is not the one its parent means", child.pos.0)));
+        }
+        Ok(Self { reference: Reference::INLINE, node: Node::of_log(&node, child.pos, depth, read)? })
     }
 }
 
@@ -317,8 +321,16 @@ impl Node {
         }
     }
 
-    /// A node of the log; `read` is for those that stand inside it.
-    pub fn of_log(node: &LogNode, pos: NodePos, read: &Read<'_>) -> Result<Self, StorageError> {
+    /// A node of the log, which stands so deep in its trie; `read` is for those that stand inside it.
+    pub fn of_log(node: &LogNode, pos: NodePos, depth: usize, read: &Read<'_>) -> Result<Self, StorageError> {
+        let fits = match node {
+            LogNode::Leaf(leaf) => depth + leaf.key.len() == 64,
+            LogNode::Extension { key, .. } => depth + key.len() < 64,
+            LogNode::Branch(_) => depth < 64,
+        };
+        if !fits {
+            return Err(StorageError::corrupt(format!("the node at {} does not fit {depth} nibbles deep", pos.0)));
+        }
         Ok(match node {
             LogNode::Leaf(leaf) => {
                 // Its hash stands in the account.
@@ -337,13 +349,13 @@ impl Node {
                 Self::Leaf(Arc::new(LeafNode { key: leaf.key, entry, place: Place::at(pos) }))
             }
             LogNode::Extension { key, child } => {
-                let child = Link::of_log(child, read)?;
+                let child = Link::of_log(child, depth + key.len(), read)?;
                 Self::Extension(Arc::new(ExtensionNode { key: *key, child, place: Place::at(pos) }))
             }
             LogNode::Branch(branch) => {
                 let mut children = Vec::with_capacity(16);
                 for (_, child) in branch.children() {
-                    children.push(Link::of_log(child, read)?);
+                    children.push(Link::of_log(child, depth + 1, read)?);
                 }
                 let mut of_log = BranchNode::of(branch.mask(), children);
                 (of_log.place, of_log.rests) = (Place::at(pos), branch.rests());

@@ -46,6 +46,11 @@ impl StateTrie {
         self.root.as_ref()
     }
 
+    /// Bytes of the nodes in memory, about.
+    pub(crate) fn loaded(&self) -> usize {
+        self.loaded
+    }
+
     /// Bytes of the nodes that its block changed.
     pub(crate) fn fresh(&self) -> usize {
         self.fresh
@@ -58,14 +63,18 @@ impl StateTrie {
         let (mut weights, mut fixed) = (Vec::new(), 0);
         weigh(root, 0, source, &mut weights, &mut fixed);
         let (mut levels, mut kept) = (0, 0);
-        for weight in weights {
+        for weight in &weights {
             if kept + weight > source.warm_bytes() / 2 {
                 break;
             }
             (levels, kept) = (levels + 1, kept + weight);
         }
         trim(root, levels, source);
-        self.loaded = fixed + kept;
+        // What stands under nodes that others share and that are not in the log yet is still there.
+        weights.clear();
+        fixed = 0;
+        weigh(root, 0, source, &mut weights, &mut fixed);
+        self.loaded = fixed + weights.iter().sum::<usize>();
         // What is not in the log yet stays: it does not help to try again before long.
         self.too_many = self.loaded + source.warm_bytes() / 2;
     }

@@ -215,14 +215,15 @@ impl Dispatcher {
     /// them once more to see whether they are JSON.
     async fn logs(&self, id: Id<'_>, filter: LogFilter) -> String {
         let limit = self.node.config.max_response_bytes as usize;
-        let found = self.node.executing(move |node| node.logs_text(&filter)).await;
-        let (found, id_text) = match (found, serde_json::to_string(&id)) {
-            (Ok(found), Ok(id_text)) => (found, id_text),
-            (Err(why), _) => return error(id, why),
-            (Ok(_), Err(_)) => return error(Id::Null, RpcError::Internal("an answer could not be rendered")),
+        let Ok(id_text) = serde_json::to_string(&id) else {
+            return error(Id::Null, RpcError::Internal("an answer could not be rendered"));
         };
-        let text = format!(r#"{{"jsonrpc":"2.0","id":{id_text},"result":{found}}}"#);
-        if text.len() > limit { error(id, RpcError::ResponseTooLarge { limit }) } else { text }
+        let before = format!(r#"{{"jsonrpc":"2.0","id":{id_text},"result":"#);
+        match self.node.executing(move |node| node.logs_text(&filter, &before, "}")).await {
+            Ok(text) if text.len() > limit => error(id, RpcError::ResponseTooLarge { limit }),
+            Ok(text) => text,
+            Err(why) => error(id, why),
+        }
     }
 
     async fn batch(&self, entries: Vec<Entry<'_>>, session: Option<&Session>) -> Option<String> {

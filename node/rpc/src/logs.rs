@@ -17,6 +17,8 @@ use std::{sync::Arc, time::Instant};
 const MAX_VALUES: usize = 1000;
 /// Blocks asked of the index at a time; between two times the clock and the number of results are looked at.
 const STEP: usize = 256;
+/// Blocks searched between two looks at the clock.
+const BETWEEN_CLOCKS: usize = 16;
 
 /// The criteria of `eth_getLogs`, of a polled filter and of a subscription. All three match alike, by the query: it knows how
 /// many topic positions were given, so that `[null, null]` takes only logs that have two topics (geth).
@@ -97,10 +99,27 @@ pub(crate) fn rendered_logs() -> RenderedLogs {
     Cache::with_weighter(8192, RENDERED_BYTES, ByText)
 }
 
-/// What a query has found so far, as the list that is its answer: text that is kept is copied once, into its place.
+/// A log that a query found, as text.
+enum Piece {
+    /// By its place among the logs of a block that is kept.
+    Kept(Arc<Rendered>, usize),
+    Own(Json),
+}
+
+impl Piece {
+    fn text(&self) -> &str {
+        match self {
+            Self::Kept(block, index) => block.texts.get(*index).map_or("", |text| text.get()),
+            Self::Own(text) => text.get(),
+        }
+    }
+}
+
+/// What a query has found so far. It becomes text at the end, when its length is known: long answers are copied once, into their
+/// place.
 struct Found {
-    text: String,
-    logs: usize,
+    pieces: Vec<Piece>,
+    bytes: usize,
     limit: usize,
     /// Bytes an answer may have: beyond them nothing more is put together.
     max_bytes: usize,
@@ -108,45 +127,53 @@ struct Found {
 
 impl Found {
     fn new(limit: usize, max_bytes: usize) -> Self {
-        Self { text: "[".to_owned(), logs: 0, limit, max_bytes }
+        Self { pieces: Vec::new(), bytes: 2, limit, max_bytes }
     }
 
-    fn push(&mut self, log: &str) -> Result<(), RpcError> {
-        if self.logs == self.limit {
+    fn push(&mut self, log: Piece) -> Result<(), RpcError> {
+        if self.pieces.len() == self.limit {
             return Err(RpcError::TooManyResults { limit: self.limit });
         }
-        if self.text.len() + log.len() > self.max_bytes {
+        self.bytes += log.text().len() + 1;
+        if self.bytes > self.max_bytes {
             return Err(RpcError::ResponseTooLarge { limit: self.max_bytes });
         }
-        if self.logs > 0 {
-            self.text.push(',');
-        }
-        self.text.push_str(log);
-        self.logs += 1;
+        self.pieces.push(log);
         Ok(())
     }
 
-    fn push_kept(&mut self, block: &Rendered, query: &LogQuery) -> Result<(), RpcError> {
-        let logs = block.logs.logs.iter().zip(&block.texts);
-        let mut wanted = logs.filter(|(found, _)| query.matches(&found.log.address, found.log.topics()));
-        wanted.try_for_each(|(_, text)| self.push(text.get()))
+    fn push_kept(&mut self, block: &Arc<Rendered>, query: &LogQuery) -> Result<(), RpcError> {
+        let logs = block.logs.logs.iter().enumerate();
+        let mut wanted = logs.filter(|(_, found)| query.matches(&found.log.address, found.log.topics()));
+        wanted.try_for_each(|(index, _)| self.push(Piece::Kept(Arc::clone(block), index)))
     }
 
-    fn finish(mut self) -> String {
-        self.text.push(']');
-        self.text
+    /// As a list, between these texts.
+    fn between(self, before: &str, after: &str) -> String {
+        let mut text = String::with_capacity(before.len() + self.bytes + after.len());
+        text.push_str(before);
+        text.push('[');
+        for (index, piece) in self.pieces.iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            text.push_str(piece.text());
+        }
+        text.push(']');
+        text.push_str(after);
+        text
     }
 }
 
 impl Node {
     /// [`Node::logs_text`] for whoever needs it checked.
     pub(crate) fn logs_json(&self, filter: &LogFilter) -> Result<Json, RpcError> {
-        let text = self.logs_text(filter)?;
+        let text = self.logs_text(filter, "", "")?;
         RawValue::from_string(text).map_err(|_| RpcError::Internal("an answer could not be rendered"))
     }
 
-    /// Logs that match, in order, rendered as a list.
-    pub(crate) fn logs_text(&self, filter: &LogFilter) -> Result<String, RpcError> {
+    /// Logs that match, in order, rendered as a list between these texts.
+    pub(crate) fn logs_text(&self, filter: &LogFilter, before: &str, after: &str) -> Result<String, RpcError> {
         filter.check_size()?;
         let query = &filter.query;
         let mut found = Found::new(self.config.log_result_limit, self.config.max_response_bytes as usize);
@@ -163,7 +190,7 @@ impl Node {
                 self.search(query, from, to, &mut found)?;
             }
         }
-        Ok(found.finish())
+        Ok(found.between(before, after))
     }
 
     fn search(&self, query: &LogQuery, from: u64, to: u64, found: &mut Found) -> Result<(), RpcError> {
@@ -172,14 +199,11 @@ impl Node {
         let mut scan = self.storage().scan_logs(query, from..=to);
         while let Some(numbers) = scan.next_blocks(STEP, deadline)? {
             // A block that a reorganisation takes away while we walk has no logs any more.
-            for hash in self.storage().canonical_hashes(&numbers)? {
+            for hashes in self.storage().canonical_hashes(&numbers)?.chunks(BETWEEN_CLOCKS) {
                 if Instant::now() >= deadline {
                     return Err(timeout());
                 }
-                self.search_block(&hash, query, found)?;
-            }
-            if Instant::now() >= deadline {
-                return Err(timeout());
+                hashes.iter().try_for_each(|hash| self.search_block(hash, query, found))?;
             }
         }
         Ok(())
@@ -191,7 +215,9 @@ impl Node {
         }
         match self.storage().search_block(hash, query)? {
             None => Ok(()),
-            Some(SearchedBlock::Wanted(block)) => LogJson::of(&block).try_for_each(|log| found.push(json(&log)?.get())),
+            Some(SearchedBlock::Wanted(block)) => {
+                LogJson::of(&block).try_for_each(|log| found.push(Piece::Own(json(&log)?)))
+            }
             Some(SearchedBlock::All(logs)) => {
                 let texts = LogJson::of(&logs).map(|log| json(&log)).collect::<Result<_, _>>()?;
                 let block = Arc::new(Rendered { logs, texts });
@@ -223,13 +249,18 @@ mod tests {
 
     #[test]
     fn nothing_is_put_together_beyond_what_an_answer_may_be() {
-        let mut found = Found::new(3, 10);
-        found.push("1234").unwrap();
-        found.push("5678").unwrap();
-        assert!(matches!(found.push("9"), Err(RpcError::ResponseTooLarge { limit: 10 })));
+        let log = |number: u64| Piece::Own(json(&number).unwrap());
+        let mut found = Found::new(3, 12);
+        found.push(log(1234)).unwrap();
+        found.push(log(5678)).unwrap();
+        assert!(matches!(found.push(log(9)), Err(RpcError::ResponseTooLarge { limit: 12 })));
         let mut found = Found::new(1, 100);
-        found.push("1").unwrap();
-        assert!(matches!(found.push("2"), Err(RpcError::TooManyResults { limit: 1 })));
-        assert_eq!(found.finish(), "[1]");
+        found.push(log(1)).unwrap();
+        assert!(matches!(found.push(log(2)), Err(RpcError::TooManyResults { limit: 1 })));
+        assert_eq!(found.between("", ""), "[1]");
+        let mut found = Found::new(2, 100);
+        found.push(log(1)).unwrap();
+        found.push(log(2)).unwrap();
+        assert_eq!(found.between("{", "}"), "{[1,2]}");
     }
 }

@@ -107,10 +107,21 @@ impl Storage {
     /// # Errors
     /// The tables' failure to read.
     pub fn canonical_hashes(&self, numbers: &[u64]) -> Result<Vec<B256>, StorageError> {
+        // The newest stand in memory.
+        let base = self.base().number;
+        let (numbers, newest) = numbers.split_at(numbers.partition_point(|number| *number <= base));
+        let mut hashes = self.persisted_hashes(numbers)?;
+        for number in newest {
+            hashes.extend(self.canonical_hash(*number)?);
+        }
+        Ok(hashes)
+    }
+
+    fn persisted_hashes(&self, numbers: &[u64]) -> Result<Vec<B256>, StorageError> {
         let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return Ok(Vec::new()) };
         // Neighbours are read in one go, unless too many that are not wanted lie between.
         let close = last - first < 4 * numbers.len() as u64;
-        if numbers.len() < 4 || !close || *last > self.base().number {
+        if numbers.len() < 4 || !close {
             return numbers.iter().filter_map(|number| self.canonical_hash(*number).transpose()).collect();
         }
         let bounds = [first.to_be_bytes(), last.to_be_bytes()];

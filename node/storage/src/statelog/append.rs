@@ -148,7 +148,8 @@ impl Appender<'_> {
         Ok(())
     }
 
-    /// The place of a node once a sweep has moved some; it is appended if it has none. `old` is where the one stands that was at its path before.
+    /// The place of a node once a sweep has moved some; it is appended if it has none. `old` is where the one stands that was at
+    /// its path before.
     fn write(&mut self, link: &Link, at: At, old: Option<NodePos>) -> Result<NodePos, StorageError> {
         match link.node.pos() {
             Some(pos) if pos.0 >= self.floor => return Ok(pos),
@@ -212,7 +213,8 @@ impl Appender<'_> {
         Ok(())
     }
 
-    /// Appends a branch once a sweep has moved nodes, whose new places are only in the log: in the branch that stood at this path.
+    /// Appends a branch once a sweep has moved nodes, whose new places are only in the log: in the branch that stood at this
+    /// path.
     fn branch_over(&mut self, branch: &BranchNode, at: At, old: Option<NodePos>) -> Result<(), StorageError> {
         branch.before.lock().take();
         let node = old.map(|old| self.node(old)).transpose()?;

@@ -5,7 +5,7 @@ use crate::{
     dev_accounts::DevAccounts,
     feed::Feed,
     filters::Filters,
-    logs::{RenderedLogs, rendered_logs},
+    logs::{JoinedLogs, RenderedLogs, joined_logs, rendered_logs},
     memory::{self, Budget},
     rate::Limiter,
 };
@@ -71,6 +71,8 @@ pub(crate) struct Node {
     pub(crate) answers: Arc<Budget>,
     /// Logs of small blocks, rendered.
     pub(crate) rendered_logs: RenderedLogs,
+    /// Logs that queries found in many neighbouring blocks.
+    pub(crate) joined_logs: JoinedLogs,
     /// The last suggested tip and the head it was worked out for.
     pub(crate) tip_cache: Mutex<Option<(atoll_primitives::B256, u128)>>,
     /// One permit a read; without it a client could fill the blocking threads of the whole process.
@@ -99,6 +101,7 @@ impl Node {
             requests: Budget::new(memory::REQUESTS),
             answers: Budget::new(memory::ANSWERS),
             rendered_logs: rendered_logs(),
+            joined_logs: joined_logs(),
             tip_cache: Mutex::new(None),
             read_permits: Arc::new(Semaphore::new(config.concurrent_calls.max(1))),
             permits: Arc::new(Semaphore::new(config.concurrent_calls.max(1))),

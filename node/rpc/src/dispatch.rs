@@ -9,9 +9,9 @@ use crate::{
     RpcError,
     context::Node,
     logs::LogFilter,
-    memory::HeldText,
     pubsub::Session,
     request::{Call, Entry, Requests},
+    text::{HeldText, Text},
 };
 use atoll_primitives::Bytes;
 use futures::{StreamExt as _, stream};
@@ -131,22 +131,22 @@ impl Dispatcher {
         Some(HeldText::new(error(first, RpcError::UnreadAnswers), held))
     }
 
-    async fn answer_text(&self, requests: Requests<'_>, session: Option<&Session>) -> Option<String> {
+    async fn answer_text(&self, requests: Requests<'_>, session: Option<&Session>) -> Option<Text> {
         match requests {
             Requests::One(Ok(call)) => {
                 let silent = call.id.is_none();
                 let response = self.call(call, session).await;
                 (!silent).then_some(response)
             }
-            Requests::One(Err(id)) => Some(error(id, RpcError::InvalidRequest)),
-            Requests::Malformed(reason) => Some(error(Id::Null, RpcError::Unparsable { reason })),
+            Requests::One(Err(id)) => Some(error(id, RpcError::InvalidRequest).into()),
+            Requests::Malformed(reason) => Some(error(Id::Null, RpcError::Unparsable { reason }).into()),
             Requests::TooMany(id) => {
                 let limit = self.node.config.batch_limit;
-                Some(format!("[{}]", error(id, RpcError::BatchTooLarge { limit })))
+                Some(format!("[{}]", error(id, RpcError::BatchTooLarge { limit })).into())
             }
-            Requests::Batch(entries) if entries.is_empty() => Some(error(Id::Null, RpcError::EmptyBatch)),
+            Requests::Batch(entries) if entries.is_empty() => Some(error(Id::Null, RpcError::EmptyBatch).into()),
             // Apart, as every answer would have to carry a batch's room through its futures.
-            Requests::Batch(entries) => Box::pin(self.batch(entries, session)).await,
+            Requests::Batch(entries) => Box::pin(self.batch(entries, session)).await.map(Text::from),
         }
     }
 
@@ -167,7 +167,17 @@ impl Dispatcher {
         held.add(text.len()).then(|| HeldText::new(text, held))
     }
 
-    async fn call(&self, call: Call<'_>, session: Option<&Session>) -> String {
+    async fn call(&self, call: Call<'_>, session: Option<&Session>) -> Text {
+        let is_logs = &*call.method == GET_LOGS && self.methods.method(GET_LOGS).is_some();
+        if is_logs
+            && let Some(Ok((filter,))) = call.params.map(|params| serde_json::from_str::<(LogFilter,)>(params.get()))
+        {
+            return Box::pin(self.logs(call.id.unwrap_or(Id::Null), filter)).await;
+        }
+        self.method(call, session).await.into()
+    }
+
+    async fn method(&self, call: Call<'_>, session: Option<&Session>) -> String {
         let Call { id, method, params } = call;
         let id = id.unwrap_or(Id::Null);
         if matches!(&*method, "eth_subscribe" | "eth_unsubscribe") && self.methods.method("eth_chainId").is_some() {
@@ -177,12 +187,6 @@ impl Dispatcher {
                 Ok(result) => text(MethodResponse::response(id, ResponsePayload::success(result), usize::MAX)),
                 Err(why) => error(id, why),
             };
-        }
-        if &*method == GET_LOGS
-            && self.methods.method(GET_LOGS).is_some()
-            && let Some(Ok((filter,))) = params.map(|params| serde_json::from_str::<(LogFilter,)>(params.get()))
-        {
-            return Box::pin(self.logs(id, filter)).await;
         }
         let raw = Params::new(params.map(|params| params.get()));
         // The answer's size is looked at below: where it is exceeded the answer exists already.
@@ -211,18 +215,18 @@ impl Dispatcher {
         }
     }
 
-    /// `eth_getLogs`, whose answers are long: they go into their place as they are, where the server of methods would read
-    /// them once more to see whether they are JSON.
-    async fn logs(&self, id: Id<'_>, filter: LogFilter) -> String {
+    /// `eth_getLogs`, whose answers are long: they are put together from what is kept of them, where the server of methods
+    /// would copy them, and read them once more to see whether they are JSON.
+    async fn logs(&self, id: Id<'_>, filter: LogFilter) -> Text {
         let limit = self.node.config.max_response_bytes as usize;
         let Ok(id_text) = serde_json::to_string(&id) else {
-            return error(Id::Null, RpcError::Internal("an answer could not be rendered"));
+            return error(Id::Null, RpcError::Internal("an answer could not be rendered")).into();
         };
         let before = format!(r#"{{"jsonrpc":"2.0","id":{id_text},"result":"#);
         match self.node.executing(move |node| node.logs_text(&filter, &before, "}")).await {
-            Ok(text) if text.len() > limit => error(id, RpcError::ResponseTooLarge { limit }),
+            Ok(text) if text.len() > limit => error(id, RpcError::ResponseTooLarge { limit }).into(),
             Ok(text) => text,
-            Err(why) => error(id, why),
+            Err(why) => error(id, why).into(),
         }
     }
 
@@ -246,7 +250,7 @@ impl Dispatcher {
                         }
                     }
                 }
-                Run::Invalid(id) => answer.push(Some(id.clone()), error(id, RpcError::InvalidRequest)),
+                Run::Invalid(id) => answer.push(Some(id.clone()), error(id, RpcError::InvalidRequest).into()),
             }
         }
         answer.finish()
@@ -271,10 +275,10 @@ impl Dispatcher {
         session: Option<&Session>,
         until: Instant,
         fullness: Fullness,
-    ) -> (Option<Id<'a>>, String) {
+    ) -> (Option<Id<'a>>, Text) {
         let id = call.id.clone();
         let response = match fullness.over(until) {
-            Some(why) => error(id.clone().unwrap_or(Id::Null), why),
+            Some(why) => error(id.clone().unwrap_or(Id::Null), why).into(),
             None => self.call(call, session).await,
         };
         (id, response)
@@ -295,7 +299,7 @@ impl Dispatcher {
                 Ok(hash) => text(MethodResponse::response(id, ResponsePayload::success(hash), usize::MAX)),
                 Err(why) => error(id, why),
             };
-            into.push(call.id, response);
+            into.push(call.id, response.into());
         }
     }
 }
@@ -329,16 +333,16 @@ impl Batch {
         Self { text: "[".to_owned(), fullness: Fullness { full: Arc::default(), limit } }
     }
 
-    fn append(&mut self, response: &str) {
+    fn append(&mut self, response: &Text) {
         if self.text.len() > 1 {
             self.text.push(',');
         }
-        self.text.push_str(response);
+        response.pieces().for_each(|piece| self.text.push_str(piece));
     }
 
     fn refuse(&mut self, id: Option<Id<'_>>, why: RpcError) {
         if let Some(id) = id {
-            self.append(&error(id, why));
+            self.append(&error(id, why).into());
         }
     }
 
@@ -349,7 +353,7 @@ impl Batch {
     }
 
     /// Adds the answer to an entry; notifications have none.
-    fn push(&mut self, id: Option<Id<'_>>, response: String) {
+    fn push(&mut self, id: Option<Id<'_>>, response: Text) {
         let limit = self.fullness.limit;
         if self.text.len() + response.len() > limit {
             self.fullness.full.store(true, Ordering::Relaxed);

@@ -5,8 +5,10 @@
 //! the number of the head in `x-atoll-head`, so that a load balancer never lets a client see the chain go back.
 //! Host names are checked against DNS rebinding, origins of WebSocket handshakes against foreign web pages.
 
-use crate::{Endpoint, RpcError, context::Node, dispatch::Dispatcher, memory::Held, rate::Client, request, ws};
-use http_body_util::{BodyExt as _, Full};
+use crate::{
+    Endpoint, RpcError, context::Node, dispatch::Dispatcher, memory::Held, rate::Client, request, text::AnswerBody, ws,
+};
+use http_body_util::BodyExt as _;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Body as _, Bytes, Incoming},
@@ -34,7 +36,7 @@ const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-pub(crate) type Answer = Response<Full<Bytes>>;
+pub(crate) type Answer = Response<AnswerBody>;
 
 /// What one protocol of a port offers.
 pub(crate) struct Door {
@@ -62,7 +64,11 @@ pub(crate) struct HttpService {
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut response = Response::new(Full::new(body.into()));
+    with_body(status, content_type, body.into().into())
+}
+
+fn with_body(status: StatusCode, content_type: &'static str, body: AnswerBody) -> Answer {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
@@ -250,7 +256,7 @@ impl HttpService {
             return too_many(wait);
         }
         let text = door.dispatcher.answer(requests, None).await;
-        answer(StatusCode::OK, JSON, text.map(Bytes::from_owner).unwrap_or_default())
+        with_body(StatusCode::OK, JSON, text.map(AnswerBody::from).unwrap_or_default())
     }
 
     fn upgrade(&self, mut request: Request<Incoming>, door: &Door, client: Client) -> Answer {

@@ -37,6 +37,7 @@ mod revert;
 mod server;
 mod set_head;
 mod testing;
+mod text;
 mod timed;
 mod trace;
 mod txpool;

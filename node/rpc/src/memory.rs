@@ -70,28 +70,6 @@ impl Drop for Held {
     }
 }
 
-/// Text that holds its part of a budget as long as it exists.
-pub(crate) struct HeldText {
-    text: String,
-    _held: Held,
-}
-
-impl HeldText {
-    pub(crate) fn new(text: String, held: Held) -> Self {
-        Self { text, _held: held }
-    }
-
-    pub(crate) fn into_parts(self) -> (String, Held) {
-        (self.text, self._held)
-    }
-}
-
-impl AsRef<[u8]> for HeldText {
-    fn as_ref(&self) -> &[u8] {
-        self.text.as_bytes()
-    }
-}
-
 /// A socket that counts what was read of a message not yet complete.
 #[derive(Debug)]
 pub(crate) struct Metered<S> {

@@ -6,10 +6,11 @@
 use crate::{
     dispatch::Dispatcher,
     feed::{FeedItem, TransactionsUpdate},
-    memory::{HeldText, Metered},
+    memory::Metered,
     pubsub::{Session, Subscription},
     rate::Client,
     request,
+    text::HeldText,
 };
 use futures::{FutureExt as _, SinkExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use std::{
@@ -202,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         if let Some((answer, _held)) = answer.map(HeldText::into_parts) {
-            self.write(answer).await?;
+            self.write(answer.into_string()).await?;
         }
         for subscription in fresh {
             if let Some(first) = subscription.first(self.dispatcher.node()) {

@@ -26,6 +26,8 @@ pub(crate) struct Memory {
     pub head: Arc<SealedHeader>,
     /// Canonical blocks above the base up to the head.
     pub canonical: BTreeMap<u64, B256>,
+    /// How often blocks have left the canonical chain.
+    pub departures: u64,
     /// Transactions of those blocks.
     pub transactions: B256Map<TxLocation>,
     /// About what the layers take in memory.
@@ -53,6 +55,7 @@ impl Memory {
             base,
             base_root,
             canonical: BTreeMap::new(),
+            departures: 0,
             transactions: B256Map::default(),
             bytes: 0,
             asked: Mutex::new(None),
@@ -120,6 +123,7 @@ impl Memory {
 
     /// Makes another block the head.
     pub fn apply(&mut self, switch: &Switch) {
+        self.departures += u64::from(!switch.leave.is_empty());
         for layer in &switch.leave {
             self.canonical.remove(&layer.number());
             for tx in &layer.executed.block.block.body.transactions {

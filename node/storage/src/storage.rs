@@ -132,6 +132,11 @@ impl Storage {
         Arc::clone(&self.inner.memory.read().base)
     }
 
+    /// How often blocks have left the canonical chain since the opening. While it stays the same, what was canonical still is.
+    pub fn departures(&self) -> u64 {
+        self.inner.memory.read().departures
+    }
+
     /// Newest blocks whose state stays in memory while the node runs.
     pub fn flush_depth(&self) -> u64 {
         self.inner.flush_depth

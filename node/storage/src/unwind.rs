@@ -95,7 +95,9 @@ impl Storage {
         fault::point(Point::UnwindAfterCommit);
         self.publish_indexes(indexes);
         tracing::warn!(from = memory.head.number, to = target.number, "unwound persisted blocks");
+        let departures = memory.departures + 1;
         *memory = Memory::new(target, state.root);
+        memory.departures = departures;
         Ok(())
     }
 }

@@ -70,6 +70,35 @@ async fn what_matches_is_found_in_memory_and_in_the_index() {
     assert_eq!((&found[1]["logIndex"], &found[1]["removed"]), (&json!("0x1"), &json!(false)));
 }
 
+/// Blocks with many logs side by side are kept as one text: asked again, from elsewhere, and after blocks were exchanged.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_before_is_found_again() {
+    let (node, _) = logged(300, config()).await;
+    let get = |from: u64, to: Value| {
+        let filter = json!({ "fromBlock": format!("{from:#x}"), "toBlock": to, "topics": [topic(7)] });
+        node.ok("eth_getLogs", json!([filter]))
+    };
+    let first = get(1, json!("latest")).await;
+    assert_eq!(numbers(&first), (1..=300).collect::<Vec<_>>());
+    for from in [1, 2, 127, 128, 129, 250, 296] {
+        for to in [296, 299, 300] {
+            let again = get(from, json!(format!("{to:#x}"))).await;
+            assert_eq!(again.as_array().unwrap()[..], first.as_array().unwrap()[from as usize - 1..to], "{from} {to}");
+        }
+    }
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_getLogs", "params": [{ "fromBlock": "0x1", "topics": [topic(7)] }] });
+    let answers = node.post(json!([call, call]).to_string()).await;
+    assert_eq!((&answers[0]["result"], &answers[1]["result"]), (&first, &first), "in a batch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_without_time_ends() {
+    let (node, _) = logged(2, RpcConfig { call_timeout: std::time::Duration::ZERO, ..config() }).await;
+    node.chain.storage().flush_all().unwrap();
+    let answer = node.call("eth_getLogs", json!([{ "fromBlock": "0x0", "toBlock": "latest" }])).await;
+    assert_eq!(answer["error"]["code"], -32000, "{answer}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused() {
     let limits = RpcConfig { log_range_limit: 10, log_result_limit: 5, ..config() };
@@ -95,16 +124,18 @@ async fn what_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reorganised_block_has_its_logs_by_hash_only() {
-    let (node, blocks) = logged(3, config()).await;
+    let (node, blocks) = logged(20, config()).await;
     // A heavier fork without logs.
     let (other, _) = logged(1, config()).await;
-    let fork: Vec<Block> = (0..4).map(|_| other.mine(vec![])).collect();
+    let fork: Vec<Block> = (0..21).map(|_| other.mine(vec![])).collect();
+    // Asked before, they are kept joined.
+    let all = json!([{ "fromBlock": "0x0", "toBlock": "latest" }]);
+    assert_eq!(node.ok("eth_getLogs", all.clone()).await.as_array().unwrap().len(), 40);
     for block in fork {
         node.chain.import(block, atoll_chain::Origin::Peer).unwrap();
     }
-    assert_eq!(node.chain.head().number, 5);
-    let all = node.ok("eth_getLogs", json!([{ "fromBlock": "0x0", "toBlock": "latest" }])).await;
-    assert_eq!(numbers(&all), [1, 1]);
+    assert_eq!(node.chain.head().number, 22);
+    assert_eq!(numbers(&node.ok("eth_getLogs", all).await), [1, 1]);
     let side = node.ok("eth_getLogs", json!([{ "blockHash": blocks[2].header.hash_slow() }])).await;
     assert_eq!(numbers(&side), [3, 3]);
 }

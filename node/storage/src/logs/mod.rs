@@ -10,7 +10,7 @@ pub use scan::LogScan;
 
 use crate::runs::Posting;
 use atoll_primitives::{
-    Address, B256, Bloom, Receipt,
+    Address, B256, Bloom, Receipt, keccak256,
     primitives::{
         BloomInput,
         map::{AddressSet, B256Set},
@@ -42,6 +42,19 @@ impl LogQuery {
         (self.addresses.is_empty() || self.addresses.contains(address))
             && topics.len() >= self.min_topics
             && self.topics.iter().enumerate().all(wanted)
+    }
+
+    /// Tells one query from all others: the same whatever the order its values were given in.
+    pub fn digest(&self) -> B256 {
+        let mut text = self.min_topics.to_be_bytes().to_vec();
+        let mut add = |mut values: Vec<&[u8]>| {
+            values.sort_unstable();
+            text.extend_from_slice(&values.len().to_be_bytes());
+            values.iter().for_each(|value| text.extend_from_slice(value));
+        };
+        add(self.addresses.iter().map(|address| address.as_slice()).collect());
+        self.topics.iter().for_each(|set| add(set.iter().map(|topic| topic.as_slice()).collect()));
+        keccak256(text)
     }
 
     /// The rows of the index to intersect, each a list of values of which one is enough. The positions that tend to

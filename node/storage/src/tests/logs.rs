@@ -192,3 +192,25 @@ fn an_unwound_index_holds_nothing_that_is_not_canonical() {
     storage.flush_all().unwrap();
     check_logs(&blocks, &storage, &head);
 }
+
+#[test]
+fn a_digest_tells_queries_apart() {
+    let mut queries = queries();
+    // The same values in other places, and a value more.
+    queries.extend([
+        query(&[], [&[1], &[], &[], &[]]),
+        query(&[], [&[], &[1], &[], &[]]),
+        query(&[], [&[1], &[2], &[], &[]]),
+        query(&[], [&[1, 2], &[], &[], &[]]),
+        query(&[1, 2], [&[], &[], &[], &[]]),
+    ]);
+    for (i, one) in queries.iter().enumerate() {
+        for (j, other) in queries.iter().enumerate() {
+            assert_eq!(one.digest() == other.digest(), i == j, "{one:?} {other:?}");
+        }
+    }
+    let ascending: Vec<u64> = (0..50).collect();
+    let descending: Vec<u64> = (0..50).rev().collect();
+    let all = |values: &[u64]| query(values, [values, &[], &[], &[]]).digest();
+    assert_eq!(all(&ascending), all(&descending));
+}

@@ -1,17 +1,25 @@
 //! What logs a client wants, and `eth_getLogs`: ask the storage which blocks may match, render what does.
+//!
+//! Clients ask for the same logs again and again. A span of neighbouring blocks that a query found much in is kept as one text,
+//! by the hash of its last block, which stands for all the blocks before it.
+
+mod found;
+
+pub(crate) use found::{JoinedLogs, RenderedLogs, joined_logs, rendered_logs};
 
 use crate::{
     RpcError,
     context::{Json, Node, json},
     render::LogJson,
+    text::Text,
 };
 use alloy_rpc_types_eth::{BlockNumberOrTag, Filter, FilterBlockOption, Log};
 use atoll_primitives::B256;
-use atoll_storage::{BlockLogs, LogQuery, SearchedBlock};
-use quick_cache::{Weighter, sync::Cache};
+use atoll_storage::{LogQuery, SearchedBlock};
+use found::{Found, JoinedKey, Piece, Rendered};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::value::RawValue;
-use std::{sync::Arc, time::Instant};
+use std::{cell::OnceCell, sync::Arc, time::Instant};
 
 /// Values one position of a filter may list (geth: 1000 addresses and topics).
 const MAX_VALUES: usize = 1000;
@@ -19,6 +27,10 @@ const MAX_VALUES: usize = 1000;
 const STEP: usize = 256;
 /// Blocks searched between two looks at the clock.
 const BETWEEN_CLOCKS: usize = 16;
+/// Blocks of a span: their numbers differ in the lower bits only.
+const SPAN: u64 = 128;
+/// A span in which fewer blocks were found is not joined: looking it up would cost as much.
+const JOIN_FROM: usize = 8;
 
 /// The criteria of `eth_getLogs`, of a polled filter and of a subscription. All three match alike, by the query: it knows how
 /// many topic positions were given, so that `[null, null]` takes only logs that have two topics (geth).
@@ -73,107 +85,15 @@ impl LogFilter {
     }
 }
 
-/// The logs of a block, each with its text.
-pub(crate) struct Rendered {
-    logs: Arc<BlockLogs>,
-    texts: Vec<Json>,
-}
-
-/// Weighs by the text; the logs themselves take less.
-#[derive(Clone)]
-pub(crate) struct ByText;
-
-impl Weighter<B256, Arc<Rendered>> for ByText {
-    fn weight(&self, _: &B256, block: &Arc<Rendered>) -> u64 {
-        block.texts.iter().map(|text| text.get().len() as u64 * 2 + 64).sum::<u64>() + 192
-    }
-}
-
-/// By the block's hash: a log of a block never changes its place or its text.
-pub(crate) type RenderedLogs = Cache<B256, Arc<Rendered>, ByText>;
-
-/// Bytes of rendered logs that are kept; at the bound those not asked for long leave.
-const RENDERED_BYTES: u64 = 16 << 20;
-
-pub(crate) fn rendered_logs() -> RenderedLogs {
-    Cache::with_weighter(8192, RENDERED_BYTES, ByText)
-}
-
-/// A log that a query found, as text.
-enum Piece {
-    /// By its place among the logs of a block that is kept.
-    Kept(Arc<Rendered>, usize),
-    Own(Json),
-}
-
-impl Piece {
-    fn text(&self) -> &str {
-        match self {
-            Self::Kept(block, index) => block.texts.get(*index).map_or("", |text| text.get()),
-            Self::Own(text) => text.get(),
-        }
-    }
-}
-
-/// What a query has found so far. It becomes text at the end, when its length is known: long answers are copied once, into their
-/// place.
-struct Found {
-    pieces: Vec<Piece>,
-    bytes: usize,
-    limit: usize,
-    /// Bytes an answer may have: beyond them nothing more is put together.
-    max_bytes: usize,
-}
-
-impl Found {
-    fn new(limit: usize, max_bytes: usize) -> Self {
-        Self { pieces: Vec::new(), bytes: 2, limit, max_bytes }
-    }
-
-    fn push(&mut self, log: Piece) -> Result<(), RpcError> {
-        if self.pieces.len() == self.limit {
-            return Err(RpcError::TooManyResults { limit: self.limit });
-        }
-        self.bytes += log.text().len() + 1;
-        if self.bytes > self.max_bytes {
-            return Err(RpcError::ResponseTooLarge { limit: self.max_bytes });
-        }
-        self.pieces.push(log);
-        Ok(())
-    }
-
-    fn push_kept(&mut self, block: &Arc<Rendered>, query: &LogQuery) -> Result<(), RpcError> {
-        let logs = block.logs.logs.iter().enumerate();
-        let mut wanted = logs.filter(|(_, found)| query.matches(&found.log.address, found.log.topics()));
-        wanted.try_for_each(|(index, _)| self.push(Piece::Kept(Arc::clone(block), index)))
-    }
-
-    /// As a list, between these texts.
-    fn between(self, before: &str, after: &str) -> String {
-        let mut text = String::with_capacity(before.len() + self.bytes + after.len());
-        text.push_str(before);
-        text.push('[');
-        for (index, piece) in self.pieces.iter().enumerate() {
-            if index > 0 {
-                text.push(',');
-            }
-            text.push_str(piece.text());
-        }
-        text.push(']');
-        text.push_str(after);
-        text
-    }
-}
-
 impl Node {
     /// [`Node::logs_text`] for whoever needs it checked.
     pub(crate) fn logs_json(&self, filter: &LogFilter) -> Result<Json, RpcError> {
-        let text = self.logs_text(filter, "", "")?;
+        let text = self.logs_text(filter, "", "")?.into_string();
         RawValue::from_string(text).map_err(|_| RpcError::Internal("an answer could not be rendered"))
     }
 
     /// Logs that match, in order, rendered as a list between these texts.
-    pub(crate) fn logs_text(&self, filter: &LogFilter, before: &str, after: &str) -> Result<String, RpcError> {
+    pub(crate) fn logs_text(&self, filter: &LogFilter, before: &str, after: &str) -> Result<Text, RpcError> {
         filter.check_size()?;
         let query = &filter.query;
         let mut found = Found::new(self.config.log_result_limit, self.config.max_response_bytes as usize);
@@ -194,37 +114,47 @@ impl Node {
     }
 
     fn search(&self, query: &LogQuery, from: u64, to: u64, found: &mut Found) -> Result<(), RpcError> {
-        let deadline = self.deadline();
-        let timeout = || RpcError::Timeout { after: self.config.call_timeout };
+        let search = Search::new(self, query);
         let mut scan = self.storage().scan_logs(query, from..=to);
-        while let Some(numbers) = scan.next_blocks(STEP, deadline)? {
-            // A block that a reorganisation takes away while we walk has no logs any more.
-            for hashes in self.storage().canonical_hashes(&numbers)?.chunks(BETWEEN_CLOCKS) {
-                if Instant::now() >= deadline {
-                    return Err(timeout());
-                }
-                hashes.iter().try_for_each(|hash| self.search_block(hash, query, found))?;
+        let mut numbers = Vec::new();
+        let span = |number: u64| number / SPAN;
+        loop {
+            // A scan whose time is over finds nothing more, and does not end.
+            search.check_time()?;
+            let next = scan.next_blocks(STEP, search.deadline)?;
+            let ended = next.is_none();
+            numbers.extend(next.into_iter().flatten());
+            // Of the last span there may be more to come.
+            let open = numbers.last().filter(|_| !ended).map(|last| span(*last));
+            let whole = open.map_or(numbers.len(), |open| numbers.partition_point(|number| span(*number) < open));
+            for numbers in numbers[..whole].chunk_by(|a, b| span(*a) == span(*b)) {
+                search.span(numbers, found)?;
+            }
+            numbers.drain(..whole);
+            if ended {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
-    fn search_block(&self, hash: &B256, query: &LogQuery, found: &mut Found) -> Result<(), RpcError> {
+    /// Whether there is such a block.
+    fn search_block(&self, hash: &B256, query: &LogQuery, found: &mut Found) -> Result<bool, RpcError> {
         if let Some(block) = self.rendered_logs.get(hash) {
-            return found.push_kept(&block, query);
+            return found.push_kept(&block, query).map(|()| true);
         }
         match self.storage().search_block(hash, query)? {
-            None => Ok(()),
+            None => return Ok(false),
             Some(SearchedBlock::Wanted(block)) => {
-                LogJson::of(&block).try_for_each(|log| found.push(Piece::Own(json(&log)?)))
+                LogJson::of(&block).try_for_each(|log| found.push(Piece::Own(json(&log)?)))?;
             }
             Some(SearchedBlock::All(logs)) => {
                 let texts = LogJson::of(&logs).map(|log| json(&log)).collect::<Result<_, _>>()?;
                 let block = Arc::new(Rendered { logs, texts });
                 self.rendered_logs.insert(*hash, Arc::clone(&block));
-                found.push_kept(&block, query)
+                found.push_kept(&block, query)?;
             }
         }
+        Ok(true)
     }
 
     fn log_range(&self, from: Option<BlockNumberOrTag>, to: Option<BlockNumberOrTag>) -> Result<(u64, u64), RpcError> {
@@ -243,24 +173,66 @@ impl Node {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// One search through a range.
+struct Search<'a> {
+    node: &'a Node,
+    query: &'a LogQuery,
+    deadline: Instant,
+    /// Of the storage, before anything was looked for.
+    departures: u64,
+    digest: OnceCell<B256>,
+}
 
-    #[test]
-    fn nothing_is_put_together_beyond_what_an_answer_may_be() {
-        let log = |number: u64| Piece::Own(json(&number).unwrap());
-        let mut found = Found::new(3, 12);
-        found.push(log(1234)).unwrap();
-        found.push(log(5678)).unwrap();
-        assert!(matches!(found.push(log(9)), Err(RpcError::ResponseTooLarge { limit: 12 })));
-        let mut found = Found::new(1, 100);
-        found.push(log(1)).unwrap();
-        assert!(matches!(found.push(log(2)), Err(RpcError::TooManyResults { limit: 1 })));
-        assert_eq!(found.between("", ""), "[1]");
-        let mut found = Found::new(2, 100);
-        found.push(log(1)).unwrap();
-        found.push(log(2)).unwrap();
-        assert_eq!(found.between("{", "}"), "{[1,2]}");
+impl<'a> Search<'a> {
+    fn new(node: &'a Node, query: &'a LogQuery) -> Self {
+        let (deadline, departures) = (node.deadline(), node.storage().departures());
+        Self { node, query, deadline, departures, digest: OnceCell::new() }
+    }
+
+    fn check_time(&self) -> Result<(), RpcError> {
+        let after = self.node.config.call_timeout;
+        if Instant::now() >= self.deadline { Err(RpcError::Timeout { after }) } else { Ok(()) }
+    }
+
+    /// Searches what the scan found of a span.
+    fn span(&self, numbers: &[u64], found: &mut Found) -> Result<(), RpcError> {
+        let Some(key) = self.key(numbers)? else { return self.blocks(numbers, found).map(|_| ()) };
+        if let Some(joined) = self.node.joined_logs.get(&key) {
+            return found.push(Piece::Joined(joined));
+        }
+        let mark = found.mark();
+        // After a reorganisation what the scan found and what the hash stands for may be of different chains.
+        if self.blocks(numbers, found)?
+            && self.node.storage().departures() == self.departures
+            && let Some(joined) = found.join(&mark)
+        {
+            self.node.joined_logs.insert(key, joined);
+        }
+        Ok(())
+    }
+
+    /// What the span's logs are kept by, if it is worth it.
+    fn key(&self, numbers: &[u64]) -> Result<Option<JoinedKey>, RpcError> {
+        let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return Ok(None) };
+        if numbers.len() < JOIN_FROM {
+            return Ok(None);
+        }
+        let query = *self.digest.get_or_init(|| self.query.digest());
+        let last = self.node.storage().canonical_hash(*last)?;
+        Ok(last.map(|last| JoinedKey { query, first: *first, last }))
+    }
+
+    /// Whether all of them were there.
+    fn blocks(&self, numbers: &[u64], found: &mut Found) -> Result<bool, RpcError> {
+        // A block that a reorganisation takes away while we walk has no logs any more.
+        let hashes = self.node.storage().canonical_hashes(numbers)?;
+        let mut complete = hashes.len() == numbers.len();
+        for hashes in hashes.chunks(BETWEEN_CLOCKS) {
+            self.check_time()?;
+            for hash in hashes {
+                complete &= self.node.search_block(hash, self.query, found)?;
+            }
+        }
+        Ok(complete)
     }
 }

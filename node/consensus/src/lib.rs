@@ -23,4 +23,4 @@ pub use ethash::{
 };
 pub use ommers::{MAX_OMMER_DEPTH, MAX_OMMERS, check_ommers};
 pub use rules::{FUTURE_TOLERANCE, MAX_EXTRA_DATA};
-pub use sealer::{MAX_LEAD, Sealer, SealerInput, SealerOutput};
+pub use sealer::{Sealer, SealerInput, SealerOutput};

@@ -5,11 +5,6 @@
 use crate::SearchJob;
 use atoll_primitives::{B64, B256, Header};
 
-/// Seconds a new block's timestamp may lead the clock. Timestamps increase by at least one second a block, so a
-/// burst of quick blocks runs ahead of the clock; far below the 15 s at which others refuse a block, so that a
-/// neighbour whose clock is late by some seconds still takes it.
-pub const MAX_LEAD: u64 = 3;
-
 /// What can happen to a sealer.
 #[derive(Debug, Clone)]
 pub enum SealerInput {

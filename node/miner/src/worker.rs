@@ -13,7 +13,7 @@ use atoll_primitives::{B256, Block, Header, SealedHeader};
 use atoll_txpool::PoolTx;
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::{
     broadcast::{self, error::RecvError},
@@ -61,10 +61,18 @@ struct Ears {
 
 impl Ears {
     fn new(shared: &Shared) -> Self {
-        let mut ticks = tokio::time::interval(TICK);
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + until_tick(), TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         Self { events: shared.chain.events(), transactions: shared.pool.subscribe(), ticks }
     }
+}
+
+/// Until the clock shows a tenth of a second: a block that waits for its timestamp is then searched for as soon as it comes.
+fn until_tick() -> Duration {
+    let tenth = TICK.as_nanos() as u32;
+    // A clock before 1970 ticks anywhere.
+    let into = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos() % tenth);
+    Duration::from_nanos(u64::from(tenth - into))
 }
 
 /// What is being sealed.

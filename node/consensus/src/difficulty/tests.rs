@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::MAX_LEAD;
 use atoll_primitives::{B256, consensus::EMPTY_OMMER_ROOT_HASH};
 use serde_json::json;
 
@@ -132,8 +131,7 @@ impl Network {
             let second = self.now.floor();
             let timestamp = (second as u64).max(self.head.timestamp + 1);
             let difficulty = target::difficulty(self.block_time, timestamp, &self.head);
-            let rate =
-                if timestamp > second as u64 + MAX_LEAD { 0.0 } else { hash_rate / difficulty.to::<u128>() as f64 };
+            let rate = if timestamp > second as u64 { 0.0 } else { hash_rate / difficulty.to::<u128>() as f64 };
             let rest = second + 1.0 - self.now;
             if effort <= rate * rest {
                 self.now += effort / rate;
@@ -153,7 +151,8 @@ impl Network {
 
     /// Blocks until the difficulty is within a factor of 1.5 of what the hash rate can do in a block time.
     fn blocks_to_follow(&mut self, hash_rate: f64) -> u64 {
-        let ideal = hash_rate * self.block_time as f64;
+        // What is left of the second a block came in is not searched in: it is its timestamp's.
+        let ideal = -hash_rate / (-1.0 / self.block_time as f64).ln_1p();
         let start = self.head.number;
         while !(ideal / 1.5..ideal * 1.5).contains(&(self.head.difficulty.to::<u128>() as f64)) {
             self.mine(hash_rate);
@@ -198,16 +197,16 @@ fn a_tenfold_change_of_hash_power_is_followed_within_tens_of_blocks() {
             fall = fall.max(network.blocks_to_follow(1e5));
         }
         assert!(rise <= 60, "{rise} blocks to follow a rise, at {block_time} s");
-        assert!(fall <= 20, "{fall} blocks to follow a fall, at {block_time} s");
+        assert!(fall <= 40, "{fall} blocks to follow a fall, at {block_time} s");
     }
 }
 
 #[test]
-fn timestamps_stay_near_the_clock_in_a_burst() {
+fn no_timestamp_leads_the_clock_in_a_burst() {
     let mut network = Network::new(2, 3);
     network.mean_interval(1e5, 500);
     for _ in 0..200 {
         network.mine(1e7);
-        assert!(network.head.timestamp as f64 <= network.now + MAX_LEAD as f64 + 1.0);
+        assert!(network.head.timestamp as f64 <= network.now);
     }
 }

@@ -1,7 +1,7 @@
 //! The sealing state machine of proof of work: when to search, which solution counts.
 
 use super::{caches::Epochs, seal, search::SearchJob};
-use crate::{MAX_LEAD, Sealer, SealerInput, SealerOutput};
+use crate::{Sealer, SealerInput, SealerOutput};
 use atoll_primitives::{B64, B256, Header};
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ pub(super) struct EthashSealer {
 
 enum State {
     Idle,
-    /// The header's timestamp leads the clock too far: searching begins when it no longer does.
+    /// The header's timestamp leads the clock, as timestamps rise by at least a second a block: searching begins when it no longer
+    /// does. Blocks come the more evenly for it, and contracts and clients never see a block from the future.
     Waiting(Box<Header>),
     Searching {
         header: Box<Header>,
@@ -40,7 +41,7 @@ impl EthashSealer {
             // No nonce can seal such a header; `prepare` makes none.
             return self.stop();
         };
-        if header.timestamp > now.saturating_add(MAX_LEAD) {
+        if header.timestamp > now {
             let outputs = self.stop();
             self.state = State::Waiting(header);
             return outputs;

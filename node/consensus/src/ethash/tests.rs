@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{caches::Epochs, seal, sealer::EthashSealer, sizes::Sizes, *};
-use crate::{ConsensusError, Engine, MAX_LEAD, Sealer, SealerInput, SealerOutput};
+use crate::{ConsensusError, Engine, Sealer, SealerInput, SealerOutput};
 use atoll_primitives::{
     B64, B256, Block, ChainSpec, EthashConfig, Header, HeaderReader, U256, b256, hex, keccak256, rlp::Decodable,
 };
@@ -189,9 +189,9 @@ fn new_work_replaces_the_old_whose_solution_is_ignored() {
 #[test]
 fn a_header_ahead_of_the_clock_waits() {
     let mut sealer = sealer();
-    assert!(sealer.step(SealerInput::Work { header: header(64, 100) }, 99 - MAX_LEAD).is_empty());
-    assert!(sealer.step(SealerInput::Tick, 99 - MAX_LEAD).is_empty());
-    search(&sealer.step(SealerInput::Tick, 100 - MAX_LEAD));
+    assert!(sealer.step(SealerInput::Work { header: header(64, 100) }, 99).is_empty());
+    assert!(sealer.step(SealerInput::Tick, 99).is_empty());
+    search(&sealer.step(SealerInput::Tick, 100));
     assert!(sealer.step(SealerInput::Tick, 101).is_empty(), "the search goes on by itself");
 }
 

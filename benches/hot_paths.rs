@@ -8,7 +8,7 @@ use atoll_executor::{StateDb, execute_block};
 use atoll_primitives::{
     Account, Address, B256, Block, BlockBody, ChainSpec, RecoveredBlock, StateChanges, Transaction, U256,
     consensus::{SignableTransaction, TxEip1559},
-    genesis_state_root, recover_senders,
+    genesis_state_root, keccak256, recover_senders,
 };
 use atoll_storage::{Storage, StorageOptions};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -47,6 +47,20 @@ fn spec(accounts: u64, sender: Address) -> ChainSpec {
         .collect();
     genesis["alloc"].as_object_mut().unwrap().extend(alloc);
     ChainSpec::from_json(&genesis.to_string()).unwrap()
+}
+
+/// A thousand leaves and as many branches of a state trie.
+fn keccak(criterion: &mut Criterion) {
+    let messages: Vec<Vec<u8>> = (0..2000).map(|n| vec![n as u8; if n % 2 == 0 { 110 } else { 532 }]).collect();
+    let mut group = criterion.benchmark_group("keccak of 2000 nodes");
+    group.throughput(Throughput::Elements(2000));
+    group.bench_function("side by side", |bench| {
+        bench.iter(|| atoll_keccak::keccak256_all(black_box(&messages).iter().map(Vec::as_slice)));
+    });
+    group.bench_function("one after another", |bench| {
+        bench.iter(|| black_box(&messages).iter().map(keccak256).collect::<Vec<_>>());
+    });
+    group.finish();
 }
 
 fn recovery(criterion: &mut Criterion) {

@@ -2,6 +2,7 @@
 //! The trie of a block shares with its parent's what the block did not change. It must not know tables or layers: nodes come
 //! through [`Source`].
 
+mod hash;
 mod node;
 mod place;
 mod proof;

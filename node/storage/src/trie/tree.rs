@@ -3,11 +3,12 @@
 
 use super::{
     Source,
+    hash::hash,
     node::{BranchNode, Entry, ExtensionNode, LeafNode, Link, Node, Reference},
 };
 use crate::{StorageError, statelog::NodePos};
 use alloy_trie::Nibbles;
-use atoll_primitives::{B256, keccak256};
+use atoll_primitives::B256;
 use smallvec::SmallVec;
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -271,11 +272,7 @@ impl<'a> Trie<'a> {
 
     /// Hashes what changed; returns the bytes of what did.
     pub fn hash(&mut self) -> usize {
-        let mut fresh = 0;
-        if let Some(root) = &mut self.root {
-            hash(root, self.base.is_empty(), &mut Vec::with_capacity(600), &mut fresh);
-        }
-        fresh
+        self.root.as_mut().map_or(0, |root| hash(root, self.base.is_empty()))
     }
 
     /// Its root, hashed by [`Trie::hash`].
@@ -284,7 +281,7 @@ impl<'a> Trie<'a> {
     }
 }
 
-fn own(extension: &mut Arc<ExtensionNode>) -> &mut ExtensionNode {
+pub(super) fn own(extension: &mut Arc<ExtensionNode>) -> &mut ExtensionNode {
     // One that is not shared may still stand in the log as it was.
     if extension.place.get().is_some() {
         *extension = Arc::new(ExtensionNode::clone(extension));
@@ -327,24 +324,4 @@ fn load(
 
 fn not_loaded(path: &Nibbles) -> StorageError {
     StorageError::corrupt(format!("trie node at {path:?} did not load"))
-}
-
-/// Hashes everything that changed from a node down, children first.
-fn hash(link: &mut Link, is_root: bool, rlp: &mut Vec<u8>, fresh: &mut usize) {
-    if link.reference != Reference::CHANGED {
-        return;
-    }
-    // What changed is this trie's own already: nothing is copied.
-    match &mut link.node {
-        Node::Stored(_) | Node::Leaf(_) => {}
-        Node::Extension(extension) => hash(&mut own(extension).child, false, rlp, fresh),
-        Node::Branch(branch) => {
-            Arc::make_mut(branch).children_mut().for_each(|child| hash(child, false, rlp, fresh));
-        }
-    }
-    *fresh += link.node.weight();
-    rlp.clear();
-    link.node.encode(rlp);
-    // A short root is stored and hashed all the same.
-    link.reference = if is_root || rlp.len() >= 32 { Reference::of(keccak256(&rlp)) } else { Reference::INLINE };
 }

@@ -5,7 +5,7 @@ use crate::{
     chain::{Shared, internal},
     check::{Recovered, invalid},
 };
-use atoll_executor::{ExecutionError, StateDb, execute_block, validate_output};
+use atoll_executor::{ExecutionError, StateDb, execute_block_ahead, validate_output};
 use atoll_primitives::{Address, B256, RecoveredBlock, StateChanges, TransactionExt as _};
 use atoll_storage::{ExecutedBlock, StateView, StorageError};
 use std::sync::Arc;
@@ -38,11 +38,11 @@ impl Shared {
         let Some(view) = state else { return Ok(None) };
         let header = block.header();
         let ahead = view.accounts(&involved(block)).map_err(|source| internal(number, hash, source))?;
-        let db = StateDb::new(view.clone(), Arc::new(self.storage.clone())).with_accounts(ahead);
+        let db = StateDb::new(view.clone(), Arc::new(self.storage.clone()));
         let rewards = self.engine.rewards(header, &block.block.body.ommers);
         let root =
             |changes: &StateChanges| -> Result<B256, atoll_executor::BoxError> { Ok(view.state_root(changes)?.0) };
-        let output = execute_block(&self.spec, db, block, &rewards, Some(&root))
+        let output = execute_block_ahead(&self.spec, db, block, &rewards, Some(&root), ahead)
             .map_err(|error| self.remember(failed(number, hash, error)))?;
         validate_output(self.spec.hardfork(header), header, &output)
             .map_err(|error| self.remember(invalid(number, hash, InvalidBlock::Output(error))))?;

@@ -3,7 +3,7 @@
 use crate::ConsensusError;
 use atoll_primitives::{
     Block, ChainSpec, Hardfork, TransactionExt,
-    consensus::proofs::{calculate_ommers_root, calculate_transaction_root, calculate_withdrawals_root},
+    consensus::proofs::{calculate_ommers_root, calculate_withdrawals_root},
     eips::eip4844::DATA_GAS_PER_BLOB,
     rlp::Encodable,
 };
@@ -35,7 +35,8 @@ fn ommers_hash(_: &ChainSpec, block: &Block) -> Result<(), ConsensusError> {
 }
 
 fn transactions_root(_: &ChainSpec, block: &Block) -> Result<(), ConsensusError> {
-    let (found, expected) = (block.header.transactions_root, calculate_transaction_root(&block.body.transactions));
+    let expected = atoll_primitives::transactions_root(&block.body.transactions);
+    let found = block.header.transactions_root;
     if found == expected { Ok(()) } else { Err(ConsensusError::TransactionsRoot { found, expected }) }
 }
 

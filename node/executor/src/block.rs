@@ -6,10 +6,11 @@ use crate::{
 };
 use alloy_evm::{EthEvm, Evm, FromRecoveredTx, precompiles::PrecompilesMap};
 use atoll_primitives::{
-    Address, B256, Bloom, ChainSpec, Hardfork, Header, Receipt, RecoveredBlock, StateChanges, Transaction,
+    Account, Address, B256, Bloom, ChainSpec, Hardfork, Header, Receipt, RecoveredBlock, StateChanges, Transaction,
     TransactionExt, U256,
     consensus::{Eip658Value, TxReceipt},
     eips::{eip4895::Withdrawals, eip7685::Requests},
+    primitives::map::AddressMap,
 };
 use revm::{
     DatabaseCommit, DatabaseRef,
@@ -222,8 +223,24 @@ pub fn execute_block(
     rewards: &[(Address, U256)],
     intermediate_root: Option<RootFn<'_>>,
 ) -> Result<BlockOutput, ExecutionError> {
+    execute_block_ahead(spec, db, block, rewards, intermediate_root, AddressMap::default())
+}
+
+/// The same, with accounts of the parent's state that were read ahead: they are not asked of `db`.
+///
+/// # Errors
+/// As for [`execute_block`].
+pub fn execute_block_ahead(
+    spec: &ChainSpec,
+    db: impl DatabaseRef,
+    block: &RecoveredBlock,
+    rewards: &[(Address, U256)],
+    intermediate_root: Option<RootFn<'_>>,
+    ahead: AddressMap<Option<Account>>,
+) -> Result<BlockOutput, ExecutionError> {
     let number = block.number();
     let mut run = BlockRun::start(spec, db, block.header().clone(), intermediate_root)?;
+    run.evm.db_mut().know(ahead);
     for (index, (tx, sender)) in block.transactions().enumerate() {
         run.transact(tx, sender).map_err(|error| match error {
             BuildError::Transaction(source) => {

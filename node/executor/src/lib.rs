@@ -26,7 +26,7 @@ mod trace;
 mod tx_error;
 
 pub use addresses::{block_addresses, is_precompile};
-pub use block::{RootFn, execute_block, execute_transaction};
+pub use block::{RootFn, execute_block, execute_block_ahead, execute_transaction};
 pub use builder::{BlockBuilder, BuildError, BuiltBlock, TxResult};
 pub use call::{
     AccessListOutcome, CallEnv, CallError, CallLimits, CallOutcome, CallResult, OverrideError, call,

@@ -1,9 +1,6 @@
 //! What executing a block yields, and the header fields that must agree with it.
 
-use atoll_primitives::{
-    B256, Bloom, Hardfork, Header, Receipt, StateChanges, consensus::proofs::calculate_receipt_root,
-    eips::eip7685::Requests,
-};
+use atoll_primitives::{B256, Bloom, Hardfork, Header, Receipt, StateChanges, eips::eip7685::Requests};
 
 /// What executing a block yields.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +22,7 @@ pub struct BlockOutput {
 impl BlockOutput {
     /// Root of the receipts' trie.
     pub fn receipts_root(&self) -> B256 {
-        calculate_receipt_root(&self.receipts)
+        atoll_primitives::receipts_root(&self.receipts)
     }
 
     /// `requestsHash` of the header, for a block of this fork; `None` before Prague.

@@ -64,6 +64,12 @@ impl<DB: DatabaseRef> Overlay<DB> {
         Self { changes: changes.clone(), codes, ..Self::new(base) }
     }
 
+    /// Takes over accounts of the base that were read ahead.
+    pub(crate) fn know(&mut self, ahead: AddressMap<Option<Account>>) {
+        let read = std::mem::replace(&mut self.accounts, ahead);
+        self.accounts.extend(read);
+    }
+
     /// What changed so far. Values may equal the base's where something was changed and changed back.
     pub fn changes(&self) -> &StateChanges {
         &self.changes

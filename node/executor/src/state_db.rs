@@ -1,7 +1,7 @@
 //! A stored state as revm reads it.
 
 use crate::code_cache;
-use atoll_primitives::{Account, Address, B256, HeaderReader, U256, primitives::map::AddressMap};
+use atoll_primitives::{Account, Address, B256, HeaderReader, U256};
 use atoll_storage::{StateView, StorageError};
 use parking_lot::Mutex;
 use revm::{
@@ -24,8 +24,6 @@ pub struct StateDb {
     headers: Arc<dyn HeaderReader>,
     /// Hashes from the view's block downwards, found so far: at most the 256 that `BLOCKHASH` can ask for.
     ancestors: Mutex<Vec<B256>>,
-    /// Accounts that were read ahead.
-    ahead: AddressMap<Option<Account>>,
 }
 
 impl fmt::Debug for StateDb {
@@ -38,13 +36,7 @@ impl StateDb {
     /// Reads from `view`; `headers` must know the view's block and its ancestors.
     pub fn new(view: StateView, headers: Arc<dyn HeaderReader>) -> Self {
         let ancestors = Mutex::new(vec![view.block_hash()]);
-        Self { view, headers, ancestors, ahead: AddressMap::default() }
-    }
-
-    /// With accounts of the view that were read already.
-    #[must_use]
-    pub fn with_accounts(self, ahead: AddressMap<Option<Account>>) -> Self {
-        Self { ahead, ..self }
+        Self { view, headers, ancestors }
     }
 
     /// The state underneath.
@@ -67,11 +59,7 @@ impl DatabaseRef for StateDb {
     type Error = StateDbError;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
-        let account = match self.ahead.get(&address) {
-            Some(account) => *account,
-            None => self.view.account(&address)?,
-        };
-        let Some(Account { nonce, balance, code_hash }) = account else { return Ok(None) };
+        let Some(Account { nonce, balance, code_hash }) = self.view.account(&address)? else { return Ok(None) };
         Ok(Some(AccountInfo { balance, nonce, code_hash, code: None, ..AccountInfo::default() }))
     }
 

@@ -9,9 +9,7 @@ use crate::{
 use atoll_executor::{BlockBuilder, BuildError, BuiltBlock, DatabaseRef, Skip, StateDb};
 use atoll_primitives::{
     Block, BlockBody, ChainSpec, Hardfork, Header, HeaderReader, Receipt, RecoveredBlock, SealedHeader, StateChanges,
-    TransactionExt as _,
-    consensus::proofs::{calculate_ommers_root, calculate_transaction_root},
-    eips::eip4895::Withdrawals,
+    TransactionExt as _, consensus::proofs::calculate_ommers_root, eips::eip4895::Withdrawals, transactions_root,
 };
 use atoll_txpool::BestTransactions;
 use std::{
@@ -131,7 +129,7 @@ fn assemble(
     built: BuiltBlock,
 ) -> PendingBlock {
     let BuiltBlock { output, transactions, senders } = built;
-    header.transactions_root = calculate_transaction_root(&transactions);
+    header.transactions_root = transactions_root(&transactions);
     header.receipts_root = output.receipts_root();
     header.logs_bloom = output.logs_bloom;
     header.gas_used = output.gas_used;

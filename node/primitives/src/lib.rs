@@ -11,6 +11,7 @@ mod forks;
 mod genesis;
 mod header_reader;
 mod known;
+mod ordered_root;
 mod spec;
 
 pub use account::{Account, StateChanges, StorageChanges};
@@ -31,6 +32,7 @@ pub use block::{RecoveredBlock, SealedHeader, TxLocation, recover_senders};
 pub use error::{GenesisError, RecoveryError};
 pub use genesis::{genesis_accounts, genesis_state_root, storage_root};
 pub use header_reader::HeaderReader;
+pub use ordered_root::{ordered_root, receipts_root, transactions_root};
 pub use spec::{ChainSpec, CliqueConfig, EngineConfig, EthashConfig, QbftConfig};
 
 /// A transaction as it stands in a block: EIP-2718 envelope, blob transactions without their sidecar.

@@ -10,9 +10,10 @@ use atoll_executor::{BlockBuilder, BuildError, BuiltBlock, DatabaseRef, RootFn, 
 use atoll_primitives::{
     Address, B256, Bytes, Header, PooledTransaction, SignerRecoverable as _, StateChanges, Transaction,
     TransactionExt as _, U256,
-    consensus::proofs::{calculate_transaction_root, calculate_withdrawals_root},
+    consensus::proofs::calculate_withdrawals_root,
     eip2718::{Decodable2718 as _, Encodable2718 as _},
     eips::{eip4895::Withdrawals, eip7594::BlobTransactionSidecarVariant, eip7685::Requests},
+    transactions_root,
 };
 use jsonrpsee::{core::async_trait, proc_macros::rpc};
 use serde::{Deserialize, Serialize};
@@ -218,7 +219,7 @@ fn add<DB: DatabaseRef>(builder: &mut BlockBuilder<'_, DB>, raw: &Bytes) -> Resu
 /// The header's second half but for the state root and the requests.
 fn complete(header: &mut Header, built: &BuiltBlock) {
     let output = &built.output;
-    header.transactions_root = calculate_transaction_root(&built.transactions);
+    header.transactions_root = transactions_root(&built.transactions);
     header.receipts_root = output.receipts_root();
     header.logs_bloom = output.logs_bloom;
     header.gas_used = output.gas_used;

@@ -2,9 +2,14 @@
 
 use super::{Context, blocking, download::Failure};
 use atoll_network::{Misbehaviour, PeerId, Request, Response};
-use atoll_primitives::consensus::constants::{EMPTY_TRANSACTIONS, EMPTY_WITHDRAWALS};
-use atoll_primitives::consensus::{EMPTY_OMMER_ROOT_HASH, proofs};
-use atoll_primitives::{B256, Block, BlockBody, Header};
+use atoll_primitives::{
+    B256, Block, BlockBody, Header,
+    consensus::{
+        EMPTY_OMMER_ROOT_HASH,
+        constants::{EMPTY_TRANSACTIONS, EMPTY_WITHDRAWALS},
+    },
+    transactions_root,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::VecDeque;
 
@@ -100,7 +105,7 @@ async fn ask(context: &Context, peer: PeerId, headers: Vec<Header>) -> Result<Ve
 }
 
 fn belongs(header: &Header, body: &BlockBody) -> bool {
-    proofs::calculate_transaction_root(&body.transactions) == header.transactions_root
+    transactions_root(&body.transactions) == header.transactions_root
         && body.calculate_ommers_root() == header.ommers_hash
         && body.calculate_withdrawals_root() == header.withdrawals_root
 }

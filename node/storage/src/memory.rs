@@ -4,7 +4,7 @@
 use crate::{StateTrie, StorageError, layer::Layer, statelog::NodePos};
 use atoll_primitives::{
     B256, SealedHeader, TxLocation,
-    primitives::map::{B256Map, B256Set},
+    primitives::map::{B256Map, B256Set, Entry},
 };
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
@@ -168,9 +168,10 @@ impl Memory {
         for layer in self.layers.values().filter(|layer| layer.number() <= base.number) {
             for tx in &layer.executed.block.block.body.transactions {
                 // A side block may hold the same transaction as a canonical block that stays.
-                let below = self.transactions.get(tx.tx_hash()).is_some_and(|at| at.block_number <= base.number);
-                if below {
-                    self.transactions.remove(tx.tx_hash());
+                if let Entry::Occupied(place) = self.transactions.entry(*tx.tx_hash())
+                    && place.get().block_number <= base.number
+                {
+                    place.remove();
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::{
     layer::Layer,
     parallel,
     statelog::{LogNode, NodePos},
-    trie::{self, Entry, Link, Node, Source, Walked, hashed_path},
+    trie::{self, Entry, Link, Node, Source, Walked, hashed_all, hashed_path},
 };
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
 use atoll_primitives::{
@@ -142,7 +142,8 @@ impl StateView {
             return Ok(addresses.iter().map(|address| (*address, None)).collect());
         };
         let read = |part: &[Address]| -> Result<Vec<(Address, Option<Account>)>, StorageError> {
-            let keys: Vec<_> = part.iter().map(|address| hashed_path(address.as_slice())).collect();
+            let hashes = hashed_all(part.iter().map(|address| address.as_slice()));
+            let keys: Vec<_> = hashes.iter().map(trie::path_of).collect();
             let walked = trie::walk_many(root, &keys);
             let read = |((address, key), walked): ((&Address, &Nibbles), _)| -> Result<_, StorageError> {
                 let leaf = self.found(walked, key, &|| Ok(self.state.root))?;

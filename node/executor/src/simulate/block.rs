@@ -21,11 +21,8 @@ use alloy_rpc_types_eth::TransactionRequest;
 use atoll_primitives::{
     Address, B256, Block, BlockBody, Bloom, Bytes, ChainSpec, Hardfork, Header, Receipt, RecoveredBlock, Transaction,
     TransactionExt as _, U256,
-    consensus::{
-        Eip658Value, TxReceipt as _,
-        constants::EMPTY_OMMER_ROOT_HASH,
-        proofs::{calculate_receipt_root, ordered_trie_root_with_encoder},
-    },
+    consensus::{Eip658Value, TxReceipt as _, constants::EMPTY_OMMER_ROOT_HASH},
+    ordered_root, receipts_root,
     rlp::BufMut as _,
 };
 use revm::{
@@ -85,8 +82,8 @@ impl Run<'_> {
         header.ommers_hash = EMPTY_OMMER_ROOT_HASH;
         header.gas_used = open.gas_used;
         header.blob_gas_used = header.excess_blob_gas.map(|_| open.blob_gas_used);
-        header.transactions_root = ordered_trie_root_with_encoder(&open.encoded, |tx, out| out.put_slice(tx));
-        header.receipts_root = calculate_receipt_root(&open.receipts);
+        header.transactions_root = ordered_root(&open.encoded, |tx, out| out.put_slice(tx));
+        header.receipts_root = receipts_root(&open.receipts);
         header.logs_bloom = open.receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | receipt.bloom());
         let hash = header.hash_slow();
         let body = BlockBody { transactions: open.transactions, ommers: Vec::new(), withdrawals };

@@ -22,6 +22,7 @@ pub(crate) use tree::{Walked, walk, walk_many};
 
 use crate::{StorageError, statelog::NodePos};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
+use atoll_keccak::keccak256_all;
 use atoll_primitives::{
     B256, Bytes,
     primitives::{init_keccak_cache, utils::keccak256_cached},
@@ -82,6 +83,14 @@ pub(crate) fn hashed(key: &[u8]) -> B256 {
         let _is_first = init_keccak_cache(KNOWN_HASHES);
     });
     keccak256_cached(key)
+}
+
+/// Fewer keys are looked up: they may be known.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Hashes of addresses or slots, in their order.
+pub(crate) fn hashed_all<'k>(keys: impl ExactSizeIterator<Item = &'k [u8]>) -> Vec<B256> {
+    if keys.len() < SIDE_BY_SIDE { keys.map(hashed).collect() } else { keccak256_all(keys) }
 }
 
 /// The root of a trie that starts empty, after these steps: a key with its value, or without one to remove it. Keys are

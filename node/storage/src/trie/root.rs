@@ -1,7 +1,7 @@
 //! The tries after a set of changes, with their roots. It must not know where nodes are loaded from.
 
 use super::{
-    Source, StateTrie, hashed,
+    Source, StateTrie, hashed_all,
     node::{Entry, Link, Preimage, encode_value},
     path_of,
     tree::Trie,
@@ -30,8 +30,9 @@ pub(crate) fn state_root(
     changes: &StateChanges,
 ) -> Result<StateTrie, StorageError> {
     let storage_only = changes.storage.keys().filter(|address| !changes.accounts.contains_key(*address));
-    let touched = changes.accounts.keys().chain(storage_only);
-    let touched = touched.map(|address| Touched { hash: hashed(address.as_slice()), key: *address }).collect();
+    let touched: Vec<Address> = changes.accounts.keys().chain(storage_only).copied().collect();
+    let hashes = hashed_all(touched.iter().map(|address| address.as_slice()));
+    let touched = hashes.into_iter().zip(touched).map(|(hash, key)| Touched { hash, key }).collect();
     let change = Change { source, changes, loaded: AtomicUsize::new(0), fresh: AtomicUsize::new(0) };
     let accounts = Trie::new(source, None, before.root().cloned());
     let (root, fresh, loaded) = on_all_cores(accounts, touched, &|trie, account| change.account(trie, &account))?;
@@ -121,16 +122,14 @@ impl Change<'_> {
         let none = StorageChanges::default();
         let storage = self.changes.storage.get(&account.key).unwrap_or(&none);
         let before = before.filter(|_| !storage.wiped);
-        let slots = storage.slots.iter();
         let root = if storage.slots.is_empty() {
             before.cloned()
         } else {
-            let slots = slots.map(|(slot, value)| {
-                let slot = B256::from(*slot);
-                Touched { hash: hashed(slot.as_slice()), key: (slot, *value) }
-            });
+            let slots: Vec<_> = storage.slots.iter().map(|(slot, value)| (B256::from(*slot), *value)).collect();
+            let hashes = hashed_all(slots.iter().map(|(slot, _)| slot.as_slice()));
+            let slots = hashes.into_iter().zip(slots).map(|(hash, key)| Touched { hash, key }).collect();
             let trie = Trie::new(self.source, Some(account.hash), before.cloned());
-            let (root, fresh, loaded) = on_all_cores(trie, slots.collect(), &change_slot)?;
+            let (root, fresh, loaded) = on_all_cores(trie, slots, &change_slot)?;
             self.fresh.fetch_add(fresh, Ordering::Relaxed);
             self.loaded.fetch_add(loaded, Ordering::Relaxed);
             root

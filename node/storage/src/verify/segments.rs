@@ -6,7 +6,7 @@ use crate::{
     segment::{KIND_BLOCK, Walked, decode_block, decode_receipts, walk},
     tables,
 };
-use atoll_primitives::{B256, Receipt, RecoveredBlock, consensus::proofs};
+use atoll_primitives::{B256, Receipt, RecoveredBlock, consensus::proofs, receipts_root, transactions_root};
 
 pub(crate) const PART: &str = "segments";
 
@@ -45,12 +45,8 @@ fn check_block(block: &RecoveredBlock, receipts: &[Receipt], notes: &mut Notes<'
     let (number, hash) = (header.number, block.hash);
     let withdrawals = body.withdrawals.as_deref().map(|list| proofs::calculate_withdrawals_root(list));
     let roots: [(&str, Option<B256>, Option<B256>); 4] = [
-        (
-            "transactions root",
-            Some(header.transactions_root),
-            Some(proofs::calculate_transaction_root(&body.transactions)),
-        ),
-        ("receipts root", Some(header.receipts_root), Some(proofs::calculate_receipt_root(receipts))),
+        ("transactions root", Some(header.transactions_root), Some(transactions_root(&body.transactions))),
+        ("receipts root", Some(header.receipts_root), Some(receipts_root(receipts))),
         ("ommers hash", Some(header.ommers_hash), Some(proofs::calculate_ommers_root(&body.ommers))),
         ("withdrawals root", header.withdrawals_root, withdrawals),
     ];

@@ -148,5 +148,5 @@ fn proof_of_work(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, recovery, execution, state_root, proof_of_work);
+criterion_group!(benches, keccak, recovery, execution, state_root, proof_of_work);
 criterion_main!(benches);

@@ -13,11 +13,20 @@ use alloy_primitives::{B256, keccak256};
 
 /// Hashes messages; tells the number of each, from 0, with its hash, in no order.
 pub fn keccak256_each<'m>(messages: impl IntoIterator<Item = &'m [u8]>, mut hashed: impl FnMut(usize, B256)) {
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "there are no lanes to take from it"))]
     let mut messages = messages.into_iter().enumerate();
     #[cfg(target_arch = "x86_64")]
     lanes::hash(&mut messages, &mut hashed);
-    // Where there are no lanes.
+    // Where there are no lanes, or not enough messages for them.
     messages.for_each(|(index, message)| hashed(index, keccak256(message)));
+}
+
+/// Messages that are hashed at the same time here; one where the processor has no such vectors.
+pub fn lanes() -> usize {
+    #[cfg(target_arch = "x86_64")]
+    return lanes::count();
+    #[cfg(not(target_arch = "x86_64"))]
+    1
 }
 
 /// Hashes messages, in their order.

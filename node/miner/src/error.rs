@@ -39,7 +39,8 @@ pub enum MinerError {
     /// The block could not be executed.
     #[error("the block could not be executed")]
     Execution(#[from] ExecutionError),
-    /// There is nothing for an external miner to do: this one is off, or just builds a block.
+    /// There is nothing for an external miner to do: this one is off, just builds a block, or waits for the
+    /// clock to reach its timestamp.
     #[error("no mining work available yet")]
     NoWork,
     /// A block on request took too long.

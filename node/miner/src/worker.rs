@@ -31,6 +31,8 @@ const REBUILD_COST: u32 = 20;
 const SETTLED: Duration = Duration::from_millis(25);
 /// For transactions that came in a burst a block is rebuilt after at least this many times what building it took.
 const SETTLED_COST: u32 = 3;
+/// Between two warnings that clocks differ.
+const CLOCK_WARNING: Duration = Duration::from_secs(60);
 /// How long to wait before building again after a failure that no event announces.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -62,7 +64,8 @@ struct Ears {
 impl Ears {
     fn new(shared: &Shared) -> Self {
         let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + until_tick(), TICK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // A late tick does not shift those after it.
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         Self { events: shared.chain.events(), transactions: shared.pool.subscribe(), ticks }
     }
 }
@@ -103,6 +106,8 @@ pub(crate) struct Worker {
     /// it uncovers, stops the chain.
     refused_on: Option<B256>,
     ticks: u32,
+    /// When clocks were last warned of.
+    warned_at: Option<Instant>,
 }
 
 impl Worker {
@@ -130,6 +135,7 @@ impl Worker {
             retry_at,
             refused_on,
             ticks,
+            warned_at: None,
         }
     }
 
@@ -182,6 +188,9 @@ impl Worker {
     fn on_chain(&mut self, event: Option<ChainEvent>) {
         match event {
             Some(ChainEvent::Head(change)) => {
+                if change.origin == Origin::Peer {
+                    self.compare_clocks(change.head.timestamp);
+                }
                 for block in &change.reverted {
                     self.ommers.add(block.hash, block.header().clone());
                 }
@@ -195,6 +204,19 @@ impl Worker {
             self.drop_template();
         }
         self.retry_at = None;
+    }
+
+    /// Miners do not seal ahead of their clocks: what arrives from the future tells that ours is late, or that somebody's
+    /// is early.
+    fn compare_clocks(&mut self, timestamp: u64) {
+        let lead = timestamp.saturating_sub(now());
+        if lead > 0 && self.warned_at.is_none_or(|at| at.elapsed() >= CLOCK_WARNING) {
+            self.warned_at = Some(Instant::now());
+            tracing::warn!(
+                seconds = lead,
+                "a peer's block is ahead of this machine's clock: a node whose clock is late mines less; synchronise the clocks"
+            );
+        }
     }
 
     fn on_changed(&mut self) {

@@ -53,7 +53,7 @@ fn in_key_order(count: usize) -> impl Iterator<Item = (Nibbles, usize)> {
 enum Node {
     Leaf { key: Nibbles, item: usize },
     Extension { key: Nibbles, child: usize },
-    Branch([Option<usize>; 16]),
+    Branch(Box<[Option<usize>; 16]>),
 }
 
 struct Trie {
@@ -83,7 +83,7 @@ impl Trie {
             children[nibble(&keys[0].0)] = Some(child);
             highest = highest.max(height);
         }
-        self.push(Node::Branch(children), highest + 1)
+        self.push(Node::Branch(Box::new(children)), highest + 1)
     }
 
     fn push(&mut self, node: Node, height: usize) -> (usize, usize) {

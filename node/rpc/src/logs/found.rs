@@ -87,8 +87,8 @@ impl Piece {
     }
 }
 
-/// What a query has found so far. It becomes text at the end, when its length is known: long answers are copied at most once,
-/// into their place.
+/// What a query has found so far. It becomes text at the end, when its length is known: what is not joined is copied into its
+/// place.
 pub(super) struct Found {
     pieces: Vec<Piece>,
     count: usize,
@@ -161,8 +161,9 @@ impl Found {
 
     /// As a list, between these texts.
     pub(super) fn between(self, before: &str, after: &str) -> Text {
-        let shared = |piece: &Piece| if let Piece::Joined(joined) = piece { joined.text.len() } else { 0 };
-        let own = self.bytes - self.pieces.iter().map(shared).sum::<usize>();
+        // Up to the first that is shared; what follows such a one grows as it comes.
+        let first = self.pieces.iter().take_while(|piece| !matches!(piece, Piece::Joined(_)));
+        let own = first.map(|piece| piece.text().len() + 1).sum::<usize>() + 2;
         let mut text = Text::with_capacity(before.len() + own + after.len());
         text.push_str(before);
         text.push_str("[");

@@ -90,7 +90,8 @@ const SIDE_BY_SIDE: usize = 8;
 
 /// Hashes of addresses or slots, in their order.
 pub(crate) fn hashed_all<'k>(keys: impl ExactSizeIterator<Item = &'k [u8]>) -> Vec<B256> {
-    if keys.len() < SIDE_BY_SIDE { keys.map(hashed).collect() } else { keccak256_all(keys) }
+    let one_by_one = keys.len() < SIDE_BY_SIDE || atoll_keccak::lanes() == 1;
+    if one_by_one { keys.map(hashed).collect() } else { keccak256_all(keys) }
 }
 
 /// The root of a trie that starts empty, after these steps: a key with its value, or without one to remove it. Keys are

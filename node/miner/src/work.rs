@@ -154,7 +154,8 @@ impl MinerHandle {
     /// What to search a seal for. Worth asking again every second: transactions and time change it.
     ///
     /// # Errors
-    /// [`MinerError::NoWork`] when the miner is off, is just building a block, or waits for its block's second to come; an engine without proof of work.
+    /// [`MinerError::NoWork`] when the miner is off, is just building a block, or waits for its block's second to come; an
+    /// engine without proof of work.
     pub fn work(&self) -> Result<WorkPackage, MinerError> {
         let shared = self.shared();
         shared.chain.engine().sealer()?;

@@ -2,6 +2,7 @@
 
 use crate::{
     NodeControl, RpcConfig, RpcError,
+    brief::LongCalls,
     dev_accounts::DevAccounts,
     feed::Feed,
     filters::Filters,
@@ -73,6 +74,8 @@ pub(crate) struct Node {
     pub(crate) rendered_logs: RenderedLogs,
     /// Logs that queries found in many neighbouring blocks.
     pub(crate) joined_logs: JoinedLogs,
+    /// Calls that are not worth trying where they are asked for.
+    pub(crate) long_calls: LongCalls,
     /// The last suggested tip and the head it was worked out for.
     pub(crate) tip_cache: Mutex<Option<(atoll_primitives::B256, u128)>>,
     /// One permit a read; without it a client could fill the blocking threads of the whole process.
@@ -102,6 +105,7 @@ impl Node {
             answers: Budget::new(memory::ANSWERS),
             rendered_logs: rendered_logs(),
             joined_logs: joined_logs(),
+            long_calls: LongCalls::default(),
             tip_cache: Mutex::new(None),
             read_permits: Arc::new(Semaphore::new(config.concurrent_calls.max(1))),
             permits: Arc::new(Semaphore::new(config.concurrent_calls.max(1))),

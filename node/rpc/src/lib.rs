@@ -7,6 +7,7 @@
 mod admin;
 mod auth;
 mod block_id;
+mod brief;
 mod config;
 mod context;
 mod control;

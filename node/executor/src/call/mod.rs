@@ -48,6 +48,10 @@ pub struct CallLimits {
     pub gas_cap: u64,
     /// When to give up; `None` for never.
     pub deadline: Option<Instant>,
+    /// Most work, measured in gas, with which the call is brief: with more it ends as if the deadline had passed, and so it
+    /// does before a precompile whose work may be much whatever its input. `None` for no limit. 100,000 gas are about a
+    /// quarter of a millisecond.
+    pub work: Option<u64>,
 }
 
 /// How a call ended.

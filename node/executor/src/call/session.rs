@@ -32,7 +32,7 @@ impl<DB: DatabaseRef + 'static> Session<DB> {
             Some(changes) => overrides::state(&mut state, changes, &precompiles)?,
             None => Vec::new(),
         };
-        let deadline = Deadline::new(limits.deadline);
+        let deadline = Deadline::of(&limits);
         Ok(Self { state, env: evm_env, block: header.number, gas_cap: limits.gas_cap, deadline, moves })
     }
 
@@ -71,9 +71,14 @@ impl<DB: DatabaseRef + 'static> Session<DB> {
     /// Runs a transaction; nothing is kept.
     pub(crate) fn run(&mut self, tx: TxEnv) -> Result<CallOutcome, CallError> {
         // Without a deadline nobody needs to look at every instruction.
-        let deadline = self.deadline.clone();
+        let mut deadline = self.deadline.clone();
         let watched = deadline.is_set();
-        Ok(CallOutcome::new(self.transact(tx, deadline, watched)?.result))
+        let result = self.transact(tx, &mut deadline, watched);
+        self.deadline = deadline;
+        match result {
+            Err(_) if self.deadline.passed() => Err(CallError::Timeout),
+            result => Ok(CallOutcome::new(result?.result)),
+        }
     }
 
     /// Runs a transaction under an inspector; nothing is kept.

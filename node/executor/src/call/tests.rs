@@ -7,7 +7,7 @@ use alloy_rpc_types_eth::state::AccountOverride;
 use atoll_primitives::{B256, U256, address, bytes, primitives::TxKind};
 use std::time::Duration;
 
-const LIMITS: CallLimits = CallLimits { gas_cap: 50_000_000, deadline: None };
+const LIMITS: CallLimits = CallLimits { gas_cap: 50_000_000, deadline: None, work: None };
 
 fn to(address: Address) -> TransactionRequest {
     TransactionRequest { from: Some(SENDER), to: Some(TxKind::Call(address)), ..TransactionRequest::default() }
@@ -186,11 +186,90 @@ fn contradicting_requests_are_refused() {
 #[test]
 fn deadline_ends_an_endless_loop() {
     let header = header();
-    let limits = CallLimits { gas_cap: 0, deadline: Some(Instant::now() + Duration::from_millis(20)) };
+    let limits = CallLimits { gas_cap: 0, deadline: Some(Instant::now() + Duration::from_millis(20)), work: None };
     // JUMPDEST PUSH1 0 JUMP
     let endless = state(&[0x5b, 0x60, 0, 0x56]);
     let error = call(&osaka(), endless, CallEnv::new(&header), &to(CONTRACT), limits).unwrap_err();
     assert!(matches!(error, CallError::Timeout), "{error}");
+}
+
+/// A call that may be this much work.
+fn brief(code: &[u8], to: &TransactionRequest, work: u64) -> Result<CallOutcome, CallError> {
+    let header = header();
+    let limits = CallLimits { work: Some(work), ..LIMITS };
+    call(&osaka(), state(code), CallEnv::new(&header), to, limits)
+}
+
+/// Code that calls an address with this much zeroed input, and says whether it succeeded.
+fn calling(address: u16, input: u16) -> Vec<u8> {
+    let [high, low] = address.to_be_bytes();
+    let [long, short] = input.to_be_bytes();
+    // PUSH1 0 (out size), PUSH1 0 (out), PUSH2 input, PUSH1 0 (in), PUSH2 address, GAS, STATICCALL.
+    returning(&[0x60, 0, 0x60, 0, 0x61, long, short, 0x60, 0, 0x61, high, low, 0x5a, 0xfa])
+}
+
+fn is_over(outcome: &Result<CallOutcome, CallError>) -> bool {
+    matches!(outcome, Err(CallError::Timeout))
+}
+
+#[test]
+fn brief_call_answers_what_is_little_work() {
+    assert_eq!(word(brief(&returning(&[0x43]), &to(CONTRACT), 3_000)), U256::ONE);
+    for quick in 1..=4 {
+        assert_eq!(word(brief(&calling(quick, 32), &to(CONTRACT), 15_000)), U256::ONE, "precompile {quick}");
+    }
+    let outcome = brief(&[0x60, 0, 0x60, 0, 0xfd], &to(CONTRACT), 3_000).unwrap();
+    assert!(matches!(outcome.result, CallResult::Revert { .. }));
+    // A failed call loses its gas, which is no work: JUMPDEST missing.
+    let outcome = brief(&[0x60, 9, 0x56], &to(CONTRACT), 3_000).unwrap();
+    assert!(matches!(outcome.result, CallResult::Halt(_)));
+}
+
+#[test]
+fn brief_call_ends_before_what_may_be_much_work_by_itself() {
+    const PLENTY: u64 = u64::MAX;
+    // Every precompile above 4: modular exponentiation, pairings, points, signatures of P-256.
+    for long in (5..=17).chain([0x100]) {
+        assert!(is_over(&brief(&calling(long, 32), &to(CONTRACT), PLENTY)), "precompile {long}");
+        let [.., high, low] = long.to_be_bytes();
+        let direct = Address::left_padding_from(&[high, low]);
+        assert!(is_over(&brief(&[], &to(direct), PLENTY)), "call of precompile {long}");
+    }
+    // The quick ones with much to work on.
+    assert!(is_over(&brief(&calling(2, 8192), &to(CONTRACT), PLENTY)));
+    // The same call in its own time is answered.
+    assert_eq!(word(run(&calling(2, 8192), CallEnv::new(&header()), &to(CONTRACT))), U256::ONE);
+}
+
+#[test]
+fn brief_call_counts_all_work() {
+    let ends = |code: &[u8]| is_over(&brief(code, &to(CONTRACT), 100_000));
+    // JUMPDEST PUSH0 JUMP.
+    assert!(ends(&[0x5b, 0x5f, 0x56]), "instructions");
+    // KECCAK256 of a mebibyte: 200,000 gas for hashing, more for memory.
+    assert!(ends(&[0x62, 0x10, 0, 0, 0x5f, 0x20, 0x00]), "one instruction");
+    // Calls itself, again and again.
+    assert!(ends(&[0x5b, 0x5f, 0x5f, 0x5f, 0x5f, 0x5f, 0x30, 0x5a, 0xf1, 0x50, 0x5f, 0x56]), "frames");
+    // Creates empty contracts, again and again.
+    assert!(ends(&[0x5b, 0x5f, 0x5f, 0x5f, 0xf0, 0x50, 0x5f, 0x56]), "creations");
+    // Ten signatures to recover, for 3,000 gas each.
+    let recover = [0x5f, 0x5f, 0x60, 128, 0x5f, 0x60, 1, 0x5a, 0xfa, 0x50];
+    assert!(ends(&recover.repeat(10)), "precompiles");
+    assert!(!ends(&recover.repeat(9)));
+}
+
+#[test]
+fn brief_estimate_is_over_like_a_call() {
+    let header = header();
+    let estimated = |code: &[u8], work| {
+        let limits = CallLimits { work: Some(work), ..LIMITS };
+        estimate_gas(&osaka(), state(code), CallEnv::new(&header), &to(CONTRACT), limits)
+    };
+    let writes = [0x60, 1, 0x60, 1, 0x55, 0x00];
+    assert_eq!(estimated(&writes, 1_000_000).unwrap(), estimate(&writes, &to(CONTRACT)).unwrap());
+    // Once would be: the runs are counted together.
+    assert!(matches!(estimated(&writes, 30_000), Err(CallError::Timeout)));
+    assert!(matches!(estimated(&calling(5, 32), 1_000_000), Err(CallError::Timeout)));
 }
 
 fn estimate(code: &[u8], request: &TransactionRequest) -> Result<u64, CallError> {

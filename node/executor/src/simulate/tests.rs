@@ -26,7 +26,7 @@ fn run_with(
         validation: false,
         trace_transfers: false,
         max_blocks: 256,
-        limits: CallLimits { gas_cap: 50_000_000, deadline: None },
+        limits: CallLimits { gas_cap: 50_000_000, deadline: None, work: None },
     };
     change(&mut env);
     simulate(&osaka(), state(code), None, env, blocks)
@@ -249,7 +249,7 @@ fn the_clock_ends_a_simulation() {
     // JUMPDEST PUSH1 0 JUMP
     let forever = [0x5b, 0x60, 0, 0x56];
     let soon = Some(std::time::Instant::now() + std::time::Duration::from_millis(20));
-    let limits = CallLimits { gas_cap: 0, deadline: soon };
+    let limits = CallLimits { gas_cap: 0, deadline: soon, work: None };
     let mut block = calls(vec![to(CONTRACT)]);
     block[0].block_overrides = serde_json::from_value(serde_json::json!({"gasLimit": "0xffffffffffff"})).unwrap();
     let error = run_with(&forever, |env| env.limits = limits, block).unwrap_err();

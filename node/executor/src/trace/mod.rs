@@ -164,7 +164,7 @@ pub fn trace_call(
     limits: TraceLimits,
 ) -> Result<Box<RawValue>, TraceError> {
     let kind = TracerKind::new(options, &limits)?;
-    let call_limits = CallLimits { gas_cap, deadline: limits.deadline };
+    let call_limits = CallLimits { gas_cap, deadline: limits.deadline, work: None };
     let mut session = Session::new(spec, db, env, call_limits)?;
     let tx = session.transaction(request)?;
     let block_number = session.env.block_env.number.saturating_to();

@@ -182,7 +182,8 @@ pub fn parity_calls(
     gas_cap: u64,
     limits: TraceLimits,
 ) -> Result<Vec<TraceResults>, TraceError> {
-    let mut session = Session::new(spec, db, env, CallLimits { gas_cap, deadline: limits.deadline })?;
+    let call_limits = CallLimits { gas_cap, deadline: limits.deadline, work: None };
+    let mut session = Session::new(spec, db, env, call_limits)?;
     let mut budget = Budget::new(limits);
     let mut results = Vec::with_capacity(calls.len());
     for (request, types) in calls {

@@ -35,7 +35,7 @@ impl Node {
             request.nonce = Some(self.pool.pending_nonce(&from));
         }
         if request.gas.is_none() {
-            request.gas = Some(self.estimate(&request, Some(BlockId::pending()), None, None)?);
+            request.gas = Some(self.estimate(&request, Some(BlockId::pending()), None, None, self.call_limits())?);
         }
         Ok(request)
     }

@@ -12,7 +12,7 @@ use std::{fmt, sync::Arc};
 
 impl Node {
     pub(crate) fn call_limits(&self) -> CallLimits {
-        CallLimits { gas_cap: self.config.gas_cap, deadline: Some(self.deadline()) }
+        CallLimits { gas_cap: self.config.gas_cap, deadline: Some(self.deadline()), work: None }
     }
 
     /// The state as the executor reads it.
@@ -31,10 +31,11 @@ impl Node {
         block: Option<BlockId>,
         overrides: Option<StateOverride>,
         block_overrides: Option<BlockOverrides>,
+        limits: CallLimits,
     ) -> Result<Bytes, RpcError> {
         let state = self.state(block)?;
         let env = call_env(&state, overrides, block_overrides)?;
-        let outcome = call(&self.spec, self.state_db(&state), env, request, self.call_limits());
+        let outcome = call(&self.spec, self.state_db(&state), env, request, limits);
         match outcome.map_err(|error| self.call_error(error))?.result {
             CallResult::Success { output, .. } => Ok(output),
             CallResult::Revert { output } => Err(RpcError::Reverted { data: output }),
@@ -48,11 +49,11 @@ impl Node {
         block: Option<BlockId>,
         overrides: Option<StateOverride>,
         block_overrides: Option<BlockOverrides>,
+        limits: CallLimits,
     ) -> Result<u64, RpcError> {
         let state = self.state(block)?;
         let env = call_env(&state, overrides, block_overrides)?;
-        estimate_gas(&self.spec, self.state_db(&state), env, request, self.call_limits())
-            .map_err(|error| self.call_error(error))
+        estimate_gas(&self.spec, self.state_db(&state), env, request, limits).map_err(|error| self.call_error(error))
     }
 
     pub(super) fn access_list(

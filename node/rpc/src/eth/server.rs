@@ -196,7 +196,14 @@ impl EthServer for Eth {
         state: Option<StateOverride>,
         header: Option<Box<BlockOverrides>>,
     ) -> Result<Bytes, RpcError> {
-        self.0.executing(move |node| node.call(&request, block, state, header.map(|header| *header))).await
+        if state.is_none() && header.is_none() {
+            let brief = |node: &Node, limits| node.call(&request, block, None, None, limits);
+            if let Some(answer) = self.0.briefly("eth_call", &request, block, brief).await {
+                return answer;
+            }
+        }
+        let header = header.map(|header| *header);
+        self.0.executing(move |node| node.call(&request, block, state, header, node.call_limits())).await
     }
 
     async fn estimate_gas(
@@ -206,7 +213,14 @@ impl EthServer for Eth {
         state: Option<StateOverride>,
         header: Option<Box<BlockOverrides>>,
     ) -> Result<U64, RpcError> {
-        let work = move |node: &Node| node.estimate(&request, block, state, header.map(|header| *header));
+        if state.is_none() && header.is_none() {
+            let brief = |node: &Node, limits| node.estimate(&request, block, None, None, limits);
+            if let Some(answer) = self.0.briefly("eth_estimateGas", &request, block, brief).await {
+                return answer.map(U64::from);
+            }
+        }
+        let header = header.map(|header| *header);
+        let work = move |node: &Node| node.estimate(&request, block, state, header, node.call_limits());
         self.0.executing(work).await.map(U64::from)
     }
 

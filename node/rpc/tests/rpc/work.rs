@@ -97,6 +97,45 @@ async fn no_read_waits_behind_what_executes() {
     assert!(mined.iter().all(|answer| answer["result"] == "0x0"), "each in its turn: {mined:?}");
 }
 
+/// Where the genesis block has code that never ends, and code that returns its gas.
+const ENDLESS_AT: &str = "0x00000000000000000000000000000000000c0de1";
+const REMAINING_GAS_AT: &str = "0x00000000000000000000000000000000000c0de2";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_of_microseconds_needs_no_slot() {
+    let limits = RpcConfig { gas_cap: 0, call_timeout: Duration::from_secs(2), concurrent_calls: 1, ..config() };
+    let code = json!({
+        ENDLESS_AT: { "balance": "0x0", "code": ENDLESS },
+        REMAINING_GAS_AT: { "balance": "0x0", "code": REMAINING_GAS },
+    });
+    let node = TestNode::start(&genesis(&code), limits).await;
+    let call = |to: &str| json!([{ "to": to, "gas": "0xfffffffffff" }, "latest"]);
+    // Tried where they are asked for; then they wait for the slot like everything that executes.
+    let slow = join_all((0..4).map(|_| node.call("eth_call", call(ENDLESS_AT))));
+    let quick = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let started = Instant::now();
+        for method in ["eth_call", "eth_estimateGas"] {
+            node.ok(method, call(REMAINING_GAS_AT)).await;
+        }
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    };
+    let (slow, ()) = tokio::join!(slow, quick);
+    let ended = (-32000, "execution aborted (timeout = 2s)".to_owned());
+    assert!(slow.iter().any(|answer| error(answer) == ended), "with its whole time: {slow:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_not_brief_has_the_same_answer() {
+    let node = start(config()).await;
+    // Modular exponentiation, which may take long: 3 ^ 2 % 5, each a byte long.
+    let data = format!("0x{0:064x}{0:064x}{0:064x}030205", 1);
+    let call = json!([{ "to": "0x0000000000000000000000000000000000000005", "data": data }, "latest"]);
+    for _ in 0..3 {
+        assert_eq!(node.ok("eth_call", call.clone()).await, "0x04");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_simulation_has_so_many_blocks() {
     let node = start(RpcConfig { simulate_blocks: 3, ..config() }).await;

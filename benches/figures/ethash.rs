@@ -21,7 +21,7 @@ impl HeaderReader for NoAncestors {
         None
     }
 
-    fn block(&self, _: &B256) -> Option<Block> {
+    fn ommers(&self, _: &B256) -> Option<Vec<Header>> {
         None
     }
 }

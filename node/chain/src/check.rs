@@ -12,9 +12,9 @@ use atoll_primitives::{
 use std::{collections::HashMap, sync::Arc};
 
 /// A block whose parent is known and whose header obeys the rules.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Linked {
-    pub block: Arc<Block>,
+    pub block: Block,
     pub hash: B256,
     pub td: U256,
 }
@@ -33,7 +33,14 @@ pub(crate) struct Recovered {
 /// The blocks this node has, and on top those of a batch that is being checked.
 pub(crate) struct Overlay<'a> {
     shared: &'a Shared,
-    batch: HashMap<B256, (Arc<Block>, U256)>,
+    batch: HashMap<B256, Relative>,
+}
+
+/// What the checks of a block's descendants ask of it.
+struct Relative {
+    header: Header,
+    ommers: Vec<Header>,
+    td: U256,
 }
 
 impl<'a> Overlay<'a> {
@@ -43,7 +50,9 @@ impl<'a> Overlay<'a> {
 
     /// Makes a block known to the checks of its descendants.
     pub(crate) fn push(&mut self, linked: &Linked) {
-        self.batch.insert(linked.hash, (Arc::clone(&linked.block), linked.td));
+        let Linked { block, hash, td } = linked;
+        let relative = Relative { header: block.header.clone(), ommers: block.body.ommers.clone(), td: *td };
+        self.batch.insert(*hash, relative);
     }
 
     /// Lets go of blocks that the chain has by now.
@@ -54,7 +63,7 @@ impl<'a> Overlay<'a> {
     /// Lineage and header rules; cheap.
     pub(crate) fn header_rules(&self, block: Block, hash: B256, now: u64) -> Result<Linked, ImportError> {
         match self.lineage(&block.header, hash, now) {
-            Ok(td) => Ok(Linked { block: Arc::new(block), hash, td }),
+            Ok(td) => Ok(Linked { block, hash, td }),
             Err(error) => {
                 self.shared.keep_bad(&error, || block);
                 Err(error)
@@ -69,7 +78,7 @@ impl<'a> Overlay<'a> {
         shared.refuse_invalid(number, hash, parent_hash)?;
         let unknown = || ImportError::UnknownParent { number, hash, parent: parent_hash };
         let (parent, parent_td) = match self.batch.get(&parent_hash) {
-            Some((parent, td)) => (parent.header.clone(), *td),
+            Some(parent) => (parent.header.clone(), parent.td),
             None => {
                 let parent = shared.header(&parent_hash).map_err(|source| internal(number, hash, source))?;
                 let td = shared.td(&parent_hash).map_err(|source| internal(number, hash, source))?;
@@ -108,7 +117,7 @@ impl<'a> Overlay<'a> {
         match self.judge(&linked, seal) {
             Ok(()) => Ok(Checked(linked)),
             Err(error) => {
-                self.shared.keep_bad(&error, || Block::clone(&linked.block));
+                self.shared.keep_bad(&error, || linked.block);
                 Err(error)
             }
         }
@@ -130,20 +139,20 @@ impl<'a> Overlay<'a> {
 
 impl HeaderReader for Overlay<'_> {
     fn header(&self, hash: &B256) -> Option<Header> {
-        if let Some((block, _)) = self.batch.get(hash) {
-            return Some(block.header.clone());
+        if let Some(relative) = self.batch.get(hash) {
+            return Some(relative.header.clone());
         }
         self.shared.header(hash).inspect_err(|error| tracing::error!(%error, %hash, "a header cannot be read")).ok()?
     }
 
-    fn block(&self, hash: &B256) -> Option<Block> {
-        if let Some((block, _)) = self.batch.get(hash) {
-            return Some(Block::clone(block));
+    fn ommers(&self, hash: &B256) -> Option<Vec<Header>> {
+        if let Some(relative) = self.batch.get(hash) {
+            return Some(relative.ommers.clone());
         }
         if let Some(block) = self.shared.side.read().block(hash) {
-            return Some(block.block.clone());
+            return Some(block.block.body.ommers.clone());
         }
-        HeaderReader::block(&self.shared.storage, hash)
+        self.shared.storage.ommers(hash)
     }
 }
 
@@ -155,10 +164,8 @@ impl Shared {
             Some(senders) => senders,
             None => recover_senders(&block.body.transactions)
                 .map_err(|error| self.remember(invalid(block.header.number, hash, InvalidBlock::Signature(error))))
-                .inspect_err(|error| self.keep_bad(error, || Block::clone(&block)))?,
+                .inspect_err(|error| self.keep_bad(error, || block.clone()))?,
         };
-        // Nobody else holds the block but a batch's overlay, and that only for a while.
-        let block = Arc::unwrap_or_clone(block);
         Ok(Recovered { block: Arc::new(RecoveredBlock { hash, block, senders }), td })
     }
 

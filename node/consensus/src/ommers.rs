@@ -53,8 +53,8 @@ impl Family {
         for _ in 0..MAX_OMMER_DEPTH {
             let header = reader.header(&hash).ok_or(ConsensusError::MissingAncestor { hash })?;
             if header.ommers_hash != EMPTY_OMMER_ROOT_HASH {
-                let block = reader.block(&hash).ok_or(ConsensusError::MissingAncestor { hash })?;
-                family.included.extend(block.body.ommers.iter().map(Header::hash_slow));
+                let ommers = reader.ommers(&hash).ok_or(ConsensusError::MissingAncestor { hash })?;
+                family.included.extend(ommers.iter().map(Header::hash_slow));
             }
             let (next, number) = (header.parent_hash, header.number);
             family.ancestors.insert(hash, header);

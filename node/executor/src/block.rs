@@ -241,6 +241,7 @@ pub fn execute_block_ahead(
     let number = block.number();
     let mut run = BlockRun::start(spec, db, block.header().clone(), intermediate_root)?;
     run.evm.db_mut().know(ahead);
+    run.receipts.reserve_exact(block.block.body.transactions.len());
     for (index, (tx, sender)) in block.transactions().enumerate() {
         run.transact(tx, sender).map_err(|error| match error {
             BuildError::Transaction(source) => {

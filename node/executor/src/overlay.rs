@@ -66,6 +66,8 @@ impl<DB: DatabaseRef> Overlay<DB> {
 
     /// Takes over accounts of the base that were read ahead.
     pub(crate) fn know(&mut self, ahead: AddressMap<Option<Account>>) {
+        // Most of those will change.
+        self.changes.accounts.reserve(ahead.len());
         let read = std::mem::replace(&mut self.accounts, ahead);
         self.accounts.extend(read);
     }

@@ -12,7 +12,7 @@ use crate::{
     tables,
 };
 use alloy_rlp::Decodable;
-use atoll_primitives::{B256, Block, Header, HeaderReader, Receipt, RecoveredBlock, SealedHeader, U256};
+use atoll_primitives::{B256, Header, HeaderReader, Receipt, RecoveredBlock, SealedHeader, U256};
 use parking_lot::{Mutex, RwLock};
 use quick_cache::{Weighter, sync::Cache};
 use std::{fs::File, sync::Arc};
@@ -337,9 +337,9 @@ impl HeaderReader for Storage {
         Self::header(self, hash).unwrap_or_else(|err| unreadable(hash, &err))
     }
 
-    fn block(&self, hash: &B256) -> Option<Block> {
+    fn ommers(&self, hash: &B256) -> Option<Vec<Header>> {
         let block = Self::block(self, hash).unwrap_or_else(|err| unreadable(hash, &err));
-        block.map(|block| block.block.clone())
+        block.map(|block| block.block.body.ommers.clone())
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{caches::Epochs, seal, sealer::EthashSealer, sizes::Sizes, *};
 use crate::{ConsensusError, Engine, Sealer, SealerInput, SealerOutput};
 use atoll_primitives::{
-    B64, B256, Block, ChainSpec, EthashConfig, Header, HeaderReader, U256, b256, hex, keccak256, rlp::Decodable,
+    B64, B256, ChainSpec, EthashConfig, Header, HeaderReader, U256, b256, hex, keccak256, rlp::Decodable,
 };
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ impl HeaderReader for NoAncestors {
         None
     }
 
-    fn block(&self, _: &B256) -> Option<Block> {
+    fn ommers(&self, _: &B256) -> Option<Vec<Header>> {
         None
     }
 }

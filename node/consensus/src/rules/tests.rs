@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{Engine, engine};
-use atoll_primitives::{B256, Block, Bytes, HeaderReader, U256};
+use atoll_primitives::{B256, Bytes, HeaderReader, U256};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ impl HeaderReader for NoAncestors {
         None
     }
 
-    fn block(&self, _: &B256) -> Option<Block> {
+    fn ommers(&self, _: &B256) -> Option<Vec<Header>> {
         None
     }
 }

@@ -14,6 +14,9 @@ use atoll_primitives::B256;
 use smallvec::SmallVec;
 use std::sync::{Arc, atomic::Ordering};
 
+/// Nodes whose way into the processor's caches is waited for together.
+const SIDE_BY_SIDE: usize = 16;
+
 /// Blocks on their way into the log. Dropping it before [`Appender::sync`] forgets them.
 pub(crate) struct Appender<'a> {
     log: &'a StateLog,
@@ -119,12 +122,17 @@ impl Appender<'_> {
         let mut nodes = Vec::new();
         nodes.extend(root.pos().is_none().then_some(root));
         let mut next = 0;
-        while let Some(node) = nodes.get(next).copied() {
-            gather(node, &mut nodes);
-            next += 1;
+        while next < nodes.len() {
+            let end = nodes.len().min(next + SIDE_BY_SIDE);
+            warm(&nodes[next..end]);
+            for index in next..end {
+                gather(nodes[index], &mut nodes);
+            }
+            next = end;
         }
-        for node in nodes.into_iter().rev() {
-            self.append(node)?;
+        for some in nodes.rchunks(SIDE_BY_SIDE) {
+            warm(some);
+            some.iter().rev().try_for_each(|node| self.append(node))?;
         }
         root.pos().ok_or_else(placeless)
     }
@@ -241,6 +249,12 @@ impl Appender<'_> {
         branch.place.set(pos);
         Ok(())
     }
+}
+
+/// Reads something of each node: together, they are waited for once.
+fn warm(nodes: &[&Node]) {
+    let read = |node: &&Node| node.holders() as u64 ^ node.pos().map_or(0, |pos| pos.0);
+    std::hint::black_box(nodes.iter().fold(0, |sum, node| sum ^ read(node)));
 }
 
 fn placeless() -> StorageError {

@@ -86,13 +86,19 @@ fn rules(judge: &dyn Engine, parent: &Block, block: &Block) -> Result<(), Reason
 /// All that is known is the parent.
 struct Parent(Option<Block>);
 
+impl Parent {
+    fn of(&self, hash: &B256) -> Option<&Block> {
+        self.0.as_ref().filter(|block| block.header.hash_slow() == *hash)
+    }
+}
+
 impl HeaderReader for Parent {
     fn header(&self, hash: &B256) -> Option<Header> {
-        self.block(hash).map(|block| block.header)
+        self.of(hash).map(|block| block.header.clone())
     }
 
-    fn block(&self, hash: &B256) -> Option<Block> {
-        self.0.clone().filter(|block| block.header.hash_slow() == *hash)
+    fn ommers(&self, hash: &B256) -> Option<Vec<Header>> {
+        self.of(hash).map(|block| block.body.ommers.clone())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     check::{Checked, Linked, Overlay, Recovered},
 };
 use atoll_consensus::SEAL_GROUP;
-use atoll_primitives::{Block, BlockNumber, rlp::Encodable};
+use atoll_primitives::{Block, BlockNumber, hash_transactions, rlp::Encodable};
 use rayon::prelude::*;
 use std::{
     sync::mpsc::{self, SyncSender},
@@ -163,7 +163,11 @@ impl<'a> Checker<'a> {
     fn verify(&self, linked: Vec<(Place, Linked)>) -> Result<Option<Failure>, Stopped> {
         let overlay = &self.overlay;
         let seals: Vec<_> = linked.par_chunks(SEAL_GROUP).flat_map_iter(|group| overlay.seals(group)).collect();
-        let judge = |((place, block), seal)| (place, overlay.judged_seal_and_body(block, seal));
+        let judge = |((place, mut block), seal): ((Place, Linked), _)| {
+            // Every transaction will be asked for its hash.
+            hash_transactions(&mut block.block.body.transactions);
+            (place, overlay.judged_seal_and_body(block, seal))
+        };
         let results: Vec<Staged<Checked>> = linked.into_par_iter().zip(seals).map(judge).collect();
         for (place, result) in results {
             match result {

@@ -13,6 +13,7 @@ mod header_reader;
 mod known;
 mod ordered_root;
 mod spec;
+mod tx_hashes;
 
 pub use account::{Account, StateChanges, StorageChanges};
 pub use alloy_consensus::{
@@ -34,6 +35,7 @@ pub use genesis::{genesis_accounts, genesis_state_root, storage_root};
 pub use header_reader::HeaderReader;
 pub use ordered_root::{ordered_root, receipts_root, transactions_root};
 pub use spec::{ChainSpec, CliqueConfig, EngineConfig, EthashConfig, QbftConfig};
+pub use tx_hashes::hash_transactions;
 
 /// A transaction as it stands in a block: EIP-2718 envelope, blob transactions without their sidecar.
 pub type Transaction = alloy_consensus::EthereumTxEnvelope<alloy_consensus::TxEip4844>;

@@ -119,18 +119,22 @@ impl Appender<'_> {
     /// Appends the nodes of a trie that have no place, the lowest first; returns the place of its root. They are gathered level by
     /// level, so that one's way into the processor's caches is not waited for before the next one's begins.
     fn fresh(&mut self, root: &Node) -> Result<NodePos, StorageError> {
-        let mut nodes = Vec::new();
-        nodes.extend(root.pos().is_none().then_some(root));
+        let (mut nodes, mut fresh) = (vec![root], Vec::new());
         let mut next = 0;
         while next < nodes.len() {
             let end = nodes.len().min(next + SIDE_BY_SIDE);
             warm(&nodes[next..end]);
             for index in next..end {
-                gather(nodes[index], &mut nodes);
+                let node = nodes[index];
+                if node.pos().is_none() {
+                    gather(node, &mut nodes);
+                    fresh.push(node);
+                }
             }
             next = end;
         }
-        for some in nodes.rchunks(SIDE_BY_SIDE) {
+        drop(nodes);
+        for some in fresh.rchunks(SIDE_BY_SIDE) {
             warm(some);
             some.iter().rev().try_for_each(|node| self.append(node))?;
         }
@@ -277,19 +281,18 @@ fn release(node: &Node) {
     }
 }
 
-/// The nodes right below one that have no place.
+/// The nodes right below one that may have no place.
 fn gather<'t>(node: &'t Node, nodes: &mut Vec<&'t Node>) {
-    let mut gather = |link: &'t Link| nodes.extend(link.node.pos().is_none().then_some(&link.node));
     match node {
         Node::Stored(_) => {}
-        Node::Leaf(leaf) => leaf.entry.storage.iter().for_each(|root| gather(root)),
-        Node::Extension(extension) => gather(&extension.child),
+        Node::Leaf(leaf) => nodes.extend(leaf.entry.storage.iter().map(|root| &root.node)),
+        Node::Extension(extension) => nodes.push(&extension.child.node),
         Node::Branch(branch) => {
             let is_known = branch.before.lock().as_ref().is_some_and(|before| before.place.get().is_some());
             if is_known {
-                branch.changed().0.for_each(|(_, child)| gather(child));
+                nodes.extend(branch.changed().0.map(|(_, child)| &child.node));
             } else {
-                branch.children().for_each(|(_, child)| gather(child));
+                nodes.extend(branch.children().map(|(_, child)| &child.node));
             }
         }
     }

@@ -28,8 +28,8 @@ const MAGIC: &[u8; 8] = b"ATOLLST1";
 const HEAD_BYTES: usize = 6;
 /// No record is longer: a branch of sixteen hashes has 613 bytes.
 const MAX_RECORD_BYTES: usize = 1024;
-/// Most records are read whole with so many bytes.
-const USUAL_BYTES: usize = 256;
+/// All records but a few are read whole with so many bytes: a second call of the system costs more than to copy what is not needed.
+const USUAL_BYTES: usize = 640;
 /// Files kept open; at the bound one not read for long is closed.
 const OPEN_FILES: usize = 256;
 /// What is gathered before it goes to the system.

@@ -9,6 +9,7 @@
 //!                                  └──────── chain.import ←── sealed ←────────┘
 //! ```
 
+mod arrivals;
 mod build;
 mod config;
 mod error;

@@ -2,6 +2,7 @@
 
 use crate::{
     MinerError, PendingBlock,
+    arrivals::{Arrivals, Built, SETTLED},
     build::{Contents, build},
     ommers::OmmerCandidates,
     search::SearchThreads,
@@ -27,10 +28,6 @@ const TICKS_PER_SAMPLE: u32 = 10;
 /// A block is rebuilt for its timestamp's sake after at least this many times what building it took: rebuilding
 /// then costs at most a twentieth of a core.
 const REBUILD_COST: u32 = 20;
-/// When no transaction has come for so long, a burst of them is over: those that came need not wait any longer.
-const SETTLED: Duration = Duration::from_millis(25);
-/// For transactions that came in a burst a block is rebuilt after at least this many times what building it took.
-const SETTLED_COST: u32 = 3;
 /// Between two warnings that clocks differ.
 const CLOCK_WARNING: Duration = Duration::from_secs(60);
 /// How long to wait before building again after a failure that no event announces.
@@ -96,11 +93,10 @@ pub(crate) struct Worker {
     recommit: Duration,
     ommers: OmmerCandidates,
     template: Option<Template>,
-    /// The pool has transactions the template has not seen.
-    pool_changed: bool,
-    /// How many those are, by the last look at them, and whether they were as many the time before.
-    unseen: usize,
-    settled: bool,
+    /// Transactions of the pool that the template has not seen.
+    arrivals: Arrivals,
+    /// Whether the search threads have a job.
+    is_searching: bool,
     retry_at: Option<Instant>,
     /// The parent on which our own block was refused: the next one on it is empty, so that no transaction, whatever
     /// it uncovers, stops the chain.
@@ -119,8 +115,7 @@ impl Worker {
         recommit: Duration,
     ) -> Self {
         let ommers = OmmerCandidates::default();
-        let (template, pool_changed, retry_at, refused_on, ticks) = (None, false, None, None, 0);
-        let (unseen, settled) = (0, false);
+        let (template, retry_at, refused_on, ticks, is_searching) = (None, None, None, 0, false);
         Self {
             shared,
             sealer,
@@ -129,9 +124,8 @@ impl Worker {
             recommit,
             ommers,
             template,
-            pool_changed,
-            unseen,
-            settled,
+            arrivals: Arrivals::default(),
+            is_searching,
             retry_at,
             refused_on,
             ticks,
@@ -154,10 +148,12 @@ impl Worker {
             Ears::new(&self.shared)
         };
         while !self.shared.is_stopping() {
-            match runtime.block_on(self.wait(&mut ears)) {
+            let wake = runtime.block_on(self.wait(&mut ears));
+            self.arrivals.count(ears.transactions.len());
+            match wake {
                 Wake::Chain(event) => self.on_chain(event),
-                Wake::Pool => self.pool_changed = true,
-                Wake::Unseen(count) => (self.settled, self.unseen) = (count == self.unseen, count),
+                Wake::Pool => self.arrivals.came(),
+                Wake::Unseen(count) => self.arrivals.paused(count),
                 Wake::Solution(found) => self.on_solution(found),
                 Wake::Changed => self.on_changed(),
                 Wake::Tick => self.on_tick(),
@@ -179,9 +175,9 @@ impl Worker {
             Some(solution) = self.solutions.recv() => Wake::Solution(solution),
             event = ears.events.recv() => chain_wake(event),
             // One look is enough: how many came does not matter until the block is built anew.
-            event = ears.transactions.recv(), if !self.pool_changed => pool_wake(&event),
+            event = ears.transactions.recv(), if !self.arrivals.any() => pool_wake(&event),
             _ = ears.ticks.tick() => Wake::Tick,
-            () = tokio::time::sleep(SETTLED), if self.pool_changed => Wake::Unseen(ears.transactions.len()),
+            () = tokio::time::sleep(SETTLED), if self.arrivals.any() => Wake::Unseen(ears.transactions.len()),
         }
     }
 
@@ -225,7 +221,11 @@ impl Worker {
     }
 
     fn on_tick(&mut self) {
-        self.step(SealerInput::Tick);
+        // A block that waits for its second and has become old is built anew first.
+        let is_outdated = |template| self.is_open(template) && self.arrivals.outdate(self.built(template));
+        if !self.template.as_ref().is_some_and(is_outdated) {
+            self.step(SealerInput::Tick);
+        }
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(TICKS_PER_SAMPLE) {
             self.shared.sample_hashes();
@@ -249,17 +249,31 @@ impl Worker {
             return false;
         }
         let Some(template) = &self.template else { return true };
-        let (age, header) = (template.built.elapsed(), template.block.block.header());
-        let empty = template.block.block.block.body.transactions.is_empty();
-        let waited = age >= self.recommit || (self.settled && age >= template.cost * SETTLED_COST);
-        let transactions = self.pool_changed && self.refused_on != Some(template.parent()) && (empty || waited);
+        let built = self.built(template);
+        let transactions = self.is_open(template) && self.arrivals.want(built, self.recommit);
         // The difficulty of a chain with a target block time falls with the time since the parent.
-        let timestamp = now() > header.timestamp && age >= template.cost * REBUILD_COST;
+        let timestamp = now() > template.timestamp() && built.age >= template.cost * REBUILD_COST;
         transactions || timestamp
     }
 
+    /// Whether transactions may go into a block in its place.
+    fn is_open(&self, template: &Template) -> bool {
+        self.refused_on != Some(template.parent())
+    }
+
+    fn built(&self, template: &Template) -> Built {
+        let second = UNIX_EPOCH + Duration::from_secs(template.timestamp());
+        Built {
+            transactions: template.block.block.block.body.transactions.len(),
+            cost: template.cost,
+            age: template.built.elapsed(),
+            is_searching: self.is_searching,
+            due: SystemTime::now().duration_since(second).ok(),
+        }
+    }
+
     fn build(&mut self) {
-        (self.pool_changed, self.settled, self.unseen) = (false, false, 0);
+        self.arrivals.clear();
         let start = Instant::now();
         let settings: Settings = self.shared.settings.lock().clone();
         let head = self.shared.chain.head();
@@ -300,10 +314,12 @@ impl Worker {
                         self.shared.work.offer(&job, &template.block);
                     }
                     self.search.set(Some(job));
+                    self.is_searching = true;
                 }
                 SealerOutput::StopSearch => {
                     self.shared.work.withdraw();
                     self.search.set(None);
+                    self.is_searching = false;
                 }
                 SealerOutput::Sealed(header) => self.submit(*header),
             }
@@ -337,6 +353,10 @@ impl Worker {
 impl Template {
     fn parent(&self) -> B256 {
         self.block.block.header().parent_hash
+    }
+
+    fn timestamp(&self) -> u64 {
+        self.block.block.header().timestamp
     }
 }
 

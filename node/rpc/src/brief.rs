@@ -7,14 +7,17 @@
 use crate::{RpcError, context::Node};
 use alloy_rpc_types_eth::{BlockId, TransactionRequest};
 use atoll_executor::CallLimits;
+use atoll_primitives::primitives::TxKind;
 use std::{
     hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-/// The most work of such a call, in gas: about a quarter of a millisecond.
+/// The most work of such a call, in gas: some tenths of a millisecond, unless the disk has to be waited for.
 const BRIEF: u64 = 100_000;
+/// The longest input of such a call, in bytes: it is copied and scanned before the first instruction.
+const INPUT: usize = 16 << 10;
 /// A call that took as long lets the worker's other tasks go first: a batch is one task, and could hold thousands.
 const POLITE: Duration = Duration::from_micros(20);
 /// How long the like of a call that was long is not tried, in seconds.
@@ -79,7 +82,7 @@ impl Node {
         work: impl FnOnce(&Self, CallLimits) -> Result<T, RpcError>,
     ) -> Option<Result<T, RpcError>> {
         // The pending block may have to be built first.
-        if block.is_some_and(|block| block.is_pending()) {
+        if block.is_some_and(|block| block.is_pending()) || !is_light(request) {
             return None;
         }
         let digest = self.long_calls.digest(method, request);
@@ -91,6 +94,8 @@ impl Node {
         let answer = self.quick(|node| work(node, limits));
         if begun.elapsed() > POLITE {
             tokio::task::yield_now().await;
+        } else {
+            tokio::task::coop::consume_budget().await;
         }
         if matches!(answer, Err(RpcError::Timeout { .. })) {
             self.long_calls.insert(digest);
@@ -98,6 +103,18 @@ impl Node {
         }
         Some(answer)
     }
+}
+
+/// Whether a call has little work before its first instruction, which is not counted: every authorization is a signature to
+/// recover, an access list names what to read, the code of a creation is searched for jumps.
+fn is_light(request: &TransactionRequest) -> bool {
+    let is_call = matches!(request.to, Some(TxKind::Call(_)));
+    let has_lists = request.access_list.as_ref().is_some_and(|list| !list.is_empty())
+        || request.authorization_list.is_some()
+        || request.blob_versioned_hashes.is_some()
+        || request.sidecar.is_some();
+    let input = request.input.input().map_or(0, |input| input.len());
+    is_call && !has_lists && input <= INPUT
 }
 
 #[cfg(test)]
@@ -123,6 +140,23 @@ mod tests {
         assert!(!calls.contains(calls.digest("eth_call", &request(1, &hex!("01020305aa")))));
         assert!(!calls.contains(calls.digest("eth_call", &request(2, &hex!("01020304aa")))));
         assert!(!calls.contains(calls.digest("eth_estimateGas", &request(1, &hex!("01020304aa")))));
+    }
+
+    #[test]
+    fn what_is_work_before_the_first_instruction_is_not_light() {
+        let light = request(1, &[0; INPUT]);
+        assert!(is_light(&light));
+        assert!(!is_light(&request(1, &[0; INPUT + 1])));
+        let heavy = |change: fn(&mut TransactionRequest)| {
+            let mut request = light.clone();
+            change(&mut request);
+            assert!(!is_light(&request), "{request:?}");
+        };
+        heavy(|request| request.to = None);
+        heavy(|request| request.to = Some(TxKind::Create));
+        heavy(|request| request.access_list = Some(vec![Default::default()].into()));
+        heavy(|request| request.authorization_list = Some(Vec::new()));
+        heavy(|request| request.blob_versioned_hashes = Some(Vec::new()));
     }
 
     #[test]

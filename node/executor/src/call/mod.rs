@@ -6,6 +6,7 @@ mod estimate;
 pub(crate) mod overrides;
 pub(crate) mod request;
 mod session;
+mod work;
 
 pub use access_list::{AccessListOutcome, create_access_list};
 pub use estimate::estimate_gas;
@@ -48,9 +49,10 @@ pub struct CallLimits {
     pub gas_cap: u64,
     /// When to give up; `None` for never.
     pub deadline: Option<Instant>,
-    /// Most work, measured in gas, with which the call is brief: with more it ends as if the deadline had passed, and so it
-    /// does before a precompile whose work may be much whatever its input. `None` for no limit. 100,000 gas are about a
-    /// quarter of a millisecond.
+    /// Most work, about as gas measures it, with which the call is brief: with more it ends as if the deadline had passed.
+    /// So it does at once before what may be much work by itself: precompiles but the simplest, creations, 64 KiB of
+    /// memory; and by rules before Berlin, whose gas is no measure of what reading costs, or with a precompile that is moved.
+    /// What the request itself holds (input, access list, authorizations) is not counted. `None` for no limit.
     pub work: Option<u64>,
 }
 

@@ -5,7 +5,9 @@ use crate::{ExecutionError, Overlay, block, env::evm_env, evm};
 use alloy_evm::EvmEnv;
 use alloy_rpc_types_eth::TransactionRequest;
 use atoll_primitives::{Address, ChainSpec, U256};
-use revm::{DatabaseRef, Inspector, context::TxEnv, context_interface::result::ResultAndState};
+use revm::{
+    DatabaseRef, Inspector, context::TxEnv, context_interface::result::ResultAndState, primitives::hardfork::SpecId,
+};
 
 /// revm's context over a borrowed working state.
 pub(crate) type SessionContext<'a, DB> = alloy_evm::eth::EthEvmContext<&'a mut Overlay<DB>>;
@@ -32,6 +34,9 @@ impl<DB: DatabaseRef + 'static> Session<DB> {
             Some(changes) => overrides::state(&mut state, changes, &precompiles)?,
             None => Vec::new(),
         };
+        if limits.work.is_some() && (!env_knows_cold(&evm_env) || !moves.is_empty()) {
+            return Err(CallError::Timeout);
+        }
         let deadline = Deadline::of(&limits);
         Ok(Self { state, env: evm_env, block: header.number, gas_cap: limits.gas_cap, deadline, moves })
     }
@@ -111,6 +116,11 @@ impl<DB: DatabaseRef + 'static> Session<DB> {
             },
         )
     }
+}
+
+/// Whether reading what was not read before costs gas for it (EIP-2929).
+fn env_knows_cold(env: &EvmEnv) -> bool {
+    env.cfg_env.spec.is_enabled_in(SpecId::BERLIN)
 }
 
 /// What geth's `eth_call` does not check: nonce, sender's code, the block's gas limit, EIP-7825's cap.

@@ -246,16 +246,58 @@ fn brief_call_counts_all_work() {
     let ends = |code: &[u8]| is_over(&brief(code, &to(CONTRACT), 100_000));
     // JUMPDEST PUSH0 JUMP.
     assert!(ends(&[0x5b, 0x5f, 0x56]), "instructions");
-    // KECCAK256 of a mebibyte: 200,000 gas for hashing, more for memory.
-    assert!(ends(&[0x62, 0x10, 0, 0, 0x5f, 0x20, 0x00]), "one instruction");
+    // JUMPDEST, MSTORE at 60,000, KECCAK256 of 60,000 bytes, and again.
+    let hash = [0x5b, 0x5f, 0x61, 0xea, 0x60, 0x52, 0x61, 0xea, 0x60, 0x5f, 0x20, 0x50, 0x5f, 0x56];
+    assert!(ends(&hash), "hashing");
     // Calls itself, again and again.
     assert!(ends(&[0x5b, 0x5f, 0x5f, 0x5f, 0x5f, 0x5f, 0x30, 0x5a, 0xf1, 0x50, 0x5f, 0x56]), "frames");
-    // Creates empty contracts, again and again.
-    assert!(ends(&[0x5b, 0x5f, 0x5f, 0x5f, 0xf0, 0x50, 0x5f, 0x56]), "creations");
+    // Calls itself with a byte, which then returns 60,000: JUMPDEST CALLDATASIZE PUSH1 22 JUMPI ... JUMPDEST RETURN.
+    let mut returns = vec![0x5b, 0x36, 0x60, 22, 0x57, 0x5f, 0x5f, 0x60, 1, 0x5f, 0x5f, 0x30, 0x5a, 0xf1, 0x50, 0x5f];
+    returns.extend([0x56, 0, 0, 0, 0, 0, 0x5b, 0x61, 0xea, 0x60, 0x5f, 0xf3]);
+    let times = |work: u64| is_over(&brief(&returns, &to(CONTRACT), work));
+    assert!(times(100_000), "memory that is returned");
+    // BLOCKHASH of the block before.
+    assert!(ends(&[0x60, 0, 0x40, 0x50].repeat(5)), "headers");
     // Ten signatures to recover, for 3,000 gas each.
     let recover = [0x5f, 0x5f, 0x60, 128, 0x5f, 0x60, 1, 0x5a, 0xfa, 0x50];
     assert!(ends(&recover.repeat(10)), "precompiles");
     assert!(!ends(&recover.repeat(9)));
+}
+
+#[test]
+fn brief_call_ends_before_an_instruction_that_is_much_by_itself() {
+    let over = |opcode: u8, operand: [u8; 3]| {
+        let push = [0x62, operand[0], operand[1], operand[2]];
+        let code = [push.repeat(7), vec![opcode]].concat();
+        is_over(&brief(&code, &to(CONTRACT), u64::MAX))
+    };
+    let touching = [
+        0x20, 0x37, 0x39, 0x3c, 0x3e, 0x51, 0x52, 0x53, 0x5e, 0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xf1, 0xf2, 0xf3, 0xf4,
+        0xfa, 0xfd,
+    ];
+    for opcode in touching {
+        // A mebibyte at a mebibyte; and a thousand bytes at a thousand.
+        assert!(over(opcode, [0x10, 0, 0]), "{opcode:#x}");
+        assert!(!over(opcode, [0, 0x04, 0]), "{opcode:#x}");
+    }
+    for creation in [0xf0, 0xf5] {
+        assert!(over(creation, [0, 0, 0]), "{creation:#x}");
+    }
+    let mut creation = to(CONTRACT);
+    creation.to = Some(TxKind::Create);
+    assert!(is_over(&brief(&[], &creation, u64::MAX)));
+}
+
+#[test]
+fn no_call_is_brief_where_gas_does_not_measure_reading() {
+    let header = header();
+    let berlin = LONDON.replace(r#""londonBlock": 0"#, r#""londonBlock": 9"#);
+    let istanbul = berlin.replace(r#""berlinBlock": 0"#, r#""berlinBlock": 9"#);
+    assert!(berlin != LONDON && istanbul != berlin);
+    let limits = CallLimits { work: Some(100_000), ..LIMITS };
+    let over = |config: &str| is_over(&call(&spec(config), state(&[]), CallEnv::new(&header), &to(CONTRACT), limits));
+    assert!(!over(&berlin));
+    assert!(over(&istanbul));
 }
 
 #[test]

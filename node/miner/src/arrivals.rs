@@ -14,7 +14,7 @@ const BURST: usize = 1000;
 const HELD: Duration = Duration::from_millis(300);
 /// A template that takes less to build is built anew for a single transaction before its search begins.
 const CHEAP: Duration = Duration::from_millis(20);
-/// Others are if what has come is at least this part of what they hold.
+/// Others are if what has come is at least this part of what they hold, there is room, and nobody waits for long.
 const WORTH_PART: usize = 8;
 /// A template that is being sealed is built anew, burst or not, when this many times what it holds has come: in a burst that goes
 /// on, all of it together costs a third more than the last.
@@ -28,6 +28,8 @@ pub(crate) struct Built {
     /// How long building took, and how long ago that was.
     pub cost: Duration,
     pub age: Duration,
+    /// Whether hardly another transaction would fit.
+    pub is_full: bool,
     /// Whether it is being searched for.
     pub is_searching: bool,
     /// How long ago its second came; absent while the clock has not reached it.
@@ -74,18 +76,19 @@ impl Arrivals {
 
     /// Whether to build anew for them.
     pub fn want(&self, built: Built, recommit: Duration) -> bool {
-        let Built { transactions, cost, age, is_searching, .. } = built;
-        let is_multiple = is_searching && self.unseen >= transactions * GROWN;
+        let Built { transactions, cost, age, is_full, is_searching, due } = built;
+        let is_multiple = is_searching && !is_full && self.unseen >= transactions * GROWN;
         let waited = age >= recommit || ((self.settled || is_multiple) && age >= cost * SETTLED_COST);
-        let is_held = !self.settled && self.unseen >= BURST && built.due.is_some_and(|due| due < HELD);
-        let is_late = self.outdate(built) && !is_held;
-        self.changed && (transactions == 0 || waited || is_late)
+        let is_outdated = self.outdate(built);
+        let is_burst = !self.settled && !is_full && self.unseen >= BURST;
+        let is_held = is_outdated && is_burst && due.is_some_and(|due| due < HELD);
+        self.changed && !is_held && (transactions == 0 || waited || is_outdated)
     }
 
     /// Whether the template's search, which is due, is not to begin before it is built anew. While a burst goes on that is at its
     /// end, or a while later.
-    pub fn outdate(&self, Built { transactions, cost, is_searching, due, .. }: Built) -> bool {
-        let is_worth_it = cost < CHEAP || self.unseen * WORTH_PART >= transactions;
+    pub fn outdate(&self, Built { transactions, cost, is_full, is_searching, due, .. }: Built) -> bool {
+        let is_worth_it = cost < CHEAP || (cost < HELD && !is_full && self.unseen * WORTH_PART >= transactions);
         self.changed && !is_searching && due.is_some() && is_worth_it
     }
 }
@@ -94,12 +97,12 @@ impl Arrivals {
 mod tests {
     use super::*;
 
-    const RECOMMIT: Duration = Duration::from_secs(2);
+    const RECOMMIT: Duration = Duration::from_millis(500);
     const MS: Duration = Duration::from_millis(1);
 
     /// The first hundreds of a burst, built as they came.
     fn first() -> Built {
-        Built { transactions: 300, cost: MS * 4, age: MS * 400, is_searching: false, due: None }
+        Built { transactions: 300, cost: MS * 4, age: MS * 400, is_full: false, is_searching: false, due: None }
     }
 
     fn arrivals(count: usize) -> Arrivals {
@@ -116,6 +119,7 @@ mod tests {
         let due = |ms: u32| Built { due: Some(MS * ms), ..first() };
         assert!(burst.outdate(due(0)) && !burst.want(due(0), RECOMMIT), "held");
         assert!(burst.outdate(due(299)) && !burst.want(due(299), RECOMMIT), "still held");
+        assert!(!burst.want(Built { age: RECOMMIT, ..due(0) }, RECOMMIT), "however old the template is");
         assert!(burst.want(due(300), RECOMMIT), "not for longer");
         burst.paused(10_000);
         assert!(!burst.want(due(100), RECOMMIT), "a pause may be one of the network");
@@ -145,6 +149,18 @@ mod tests {
         assert!(!arrivals(2_499).outdate(large));
         assert!(arrivals(2_500).outdate(large));
         assert!(arrivals(1).outdate(Built { cost: MS * 19, ..large }), "but where it costs little");
+        assert!(!arrivals(2_500).outdate(Built { cost: MS * 300, ..large }), "nor where nothing is searched for long");
+    }
+
+    /// On a chain with more transactions than room every block waited for the end of a burst that would not fit.
+    #[test]
+    fn a_full_block_waits_for_nobody() {
+        let full = Built { transactions: 1_428, cost: MS * 30, is_full: true, due: Some(MS), ..first() };
+        assert!(!arrivals(10_000).outdate(full));
+        let cheap = Built { cost: MS * 15, ..full };
+        assert!(arrivals(10_000).want(cheap, RECOMMIT), "it is built anew for better fees, and not held");
+        let sealing = Built { is_searching: true, ..full };
+        assert!(!arrivals(10_000).want(sealing, RECOMMIT));
     }
 
     #[test]

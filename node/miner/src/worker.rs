@@ -28,6 +28,8 @@ const TICKS_PER_SAMPLE: u32 = 10;
 /// A block is rebuilt for its timestamp's sake after at least this many times what building it took: rebuilding
 /// then costs at most a twentieth of a core.
 const REBUILD_COST: u32 = 20;
+/// A block is full when less than this part of its gas is left.
+const FULL_PART: u64 = 16;
 /// Between two warnings that clocks differ.
 const CLOCK_WARNING: Duration = Duration::from_secs(60);
 /// How long to wait before building again after a failure that no event announces.
@@ -174,7 +176,7 @@ impl Worker {
             () = self.shared.changed.notified() => Wake::Changed,
             Some(solution) = self.solutions.recv() => Wake::Solution(solution),
             event = ears.events.recv() => chain_wake(event),
-            // One look is enough: how many came does not matter until the block is built anew.
+            // One look is enough: how many come after it is told by how many wait there.
             event = ears.transactions.recv(), if !self.arrivals.any() => pool_wake(&event),
             _ = ears.ticks.tick() => Wake::Tick,
             () = tokio::time::sleep(SETTLED), if self.arrivals.any() => Wake::Unseen(ears.transactions.len()),
@@ -263,7 +265,9 @@ impl Worker {
 
     fn built(&self, template: &Template) -> Built {
         let second = UNIX_EPOCH + Duration::from_secs(template.timestamp());
+        let header = template.block.block.header();
         Built {
+            is_full: header.gas_limit.saturating_sub(header.gas_used) < header.gas_limit / FULL_PART,
             transactions: template.block.block.block.body.transactions.len(),
             cost: template.cost,
             age: template.built.elapsed(),

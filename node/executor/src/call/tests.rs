@@ -246,16 +246,17 @@ fn brief_call_counts_all_work() {
     let ends = |code: &[u8]| is_over(&brief(code, &to(CONTRACT), 100_000));
     // JUMPDEST PUSH0 JUMP.
     assert!(ends(&[0x5b, 0x5f, 0x56]), "instructions");
-    // JUMPDEST, MSTORE at 60,000, KECCAK256 of 60,000 bytes, and again.
-    let hash = [0x5b, 0x5f, 0x61, 0xea, 0x60, 0x52, 0x61, 0xea, 0x60, 0x5f, 0x20, 0x50, 0x5f, 0x56];
-    assert!(ends(&hash), "hashing");
     // Calls itself, again and again.
     assert!(ends(&[0x5b, 0x5f, 0x5f, 0x5f, 0x5f, 0x5f, 0x30, 0x5a, 0xf1, 0x50, 0x5f, 0x56]), "frames");
-    // Calls itself with a byte, which then returns 60,000: JUMPDEST CALLDATASIZE PUSH1 22 JUMPI ... JUMPDEST RETURN.
-    let mut returns = vec![0x5b, 0x36, 0x60, 22, 0x57, 0x5f, 0x5f, 0x60, 1, 0x5f, 0x5f, 0x30, 0x5a, 0xf1, 0x50, 0x5f];
-    returns.extend([0x56, 0, 0, 0, 0, 0, 0x5b, 0x61, 0xea, 0x60, 0x5f, 0xf3]);
-    let times = |work: u64| is_over(&brief(&returns, &to(CONTRACT), work));
-    assert!(times(100_000), "memory that is returned");
+    // Calls itself ten times with a byte, and returns 60,000 bytes, or none, where there is one. CALLDATASIZE PUSH1 end JUMPI.
+    let returning = |bytes: u16| {
+        let call = [0x5f, 0x5f, 0x60, 1, 0x5f, 0x5f, 0x30, 0x5a, 0xf1, 0x50].repeat(10);
+        let [high, low] = bytes.to_be_bytes();
+        let end = 5 + call.len() as u8;
+        [vec![0x36, 0x60, end, 0x57, 0x5b], call, vec![0x5b, 0x61, high, low, 0x5f, 0xf3]].concat()
+    };
+    assert!(ends(&returning(60_000)), "memory that is returned");
+    assert!(!ends(&returning(0)));
     // BLOCKHASH of the block before.
     assert!(ends(&[0x60, 0, 0x40, 0x50].repeat(5)), "headers");
     // Ten signatures to recover, for 3,000 gas each.
@@ -266,22 +267,43 @@ fn brief_call_counts_all_work() {
 
 #[test]
 fn brief_call_ends_before_an_instruction_that_is_much_by_itself() {
-    let over = |opcode: u8, operand: [u8; 3]| {
-        let push = [0x62, operand[0], operand[1], operand[2]];
-        let code = [push.repeat(7), vec![opcode]].concat();
+    // One operand is a mebibyte, the others a thousand bytes.
+    let over = |opcode: u8, large: Option<usize>| {
+        let push = |position| if large == Some(position) { [0x62, 0x10, 0, 0] } else { [0x62, 0, 0x04, 0] };
+        let code = [(0..7).rev().flat_map(push).collect(), vec![opcode]].concat();
         is_over(&brief(&code, &to(CONTRACT), u64::MAX))
     };
-    let touching = [
-        0x20, 0x37, 0x39, 0x3c, 0x3e, 0x51, 0x52, 0x53, 0x5e, 0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xf1, 0xf2, 0xf3, 0xf4,
-        0xfa, 0xfd,
+    // Offsets and lengths in memory, from the top of the stack.
+    let touching: [(u8, &[usize]); 20] = [
+        (0x20, &[0, 1]),
+        (0x37, &[0, 2]),
+        (0x39, &[0, 2]),
+        (0x3c, &[1, 3]),
+        (0x3e, &[0, 2]),
+        (0x51, &[0]),
+        (0x52, &[0]),
+        (0x53, &[0]),
+        (0x5e, &[0, 1, 2]),
+        (0xa0, &[0, 1]),
+        (0xa1, &[0, 1]),
+        (0xa2, &[0, 1]),
+        (0xa3, &[0, 1]),
+        (0xa4, &[0, 1]),
+        (0xf1, &[3, 4, 5, 6]),
+        (0xf2, &[3, 4, 5, 6]),
+        (0xf3, &[0, 1]),
+        (0xf4, &[2, 3, 4, 5]),
+        (0xfa, &[2, 3, 4, 5]),
+        (0xfd, &[0, 1]),
     ];
-    for opcode in touching {
-        // A mebibyte at a mebibyte; and a thousand bytes at a thousand.
-        assert!(over(opcode, [0x10, 0, 0]), "{opcode:#x}");
-        assert!(!over(opcode, [0, 0x04, 0]), "{opcode:#x}");
+    for (opcode, positions) in touching {
+        assert!(!over(opcode, None), "{opcode:#x}");
+        for position in 0..7 {
+            assert_eq!(over(opcode, Some(position)), positions.contains(&position), "{opcode:#x}, operand {position}");
+        }
     }
     for creation in [0xf0, 0xf5] {
-        assert!(over(creation, [0, 0, 0]), "{creation:#x}");
+        assert!(over(creation, None), "{creation:#x}");
     }
     let mut creation = to(CONTRACT);
     creation.to = Some(TxKind::Create);

@@ -1,8 +1,8 @@
 //! How much work a call is, counted as it goes, and what is too much whatever was counted so far. It must not know why that is
 //! asked.
 //!
-//! Gas measures work, with four exceptions. Gas that a failed call loses is none. An instruction that begins or ends a frame is
-//! not seen spending; nor is one that is much by itself before it is over. And precompiles have prices of their own.
+//! Gas measures work, with exceptions. Gas that a failed call loses is none. An instruction that begins or ends a frame is not seen
+//! spending; nor is one that is much by itself before it is over. Precompiles and `BLOCKHASH` have prices of their own.
 
 use revm::{
     bytecode::opcode::{

@@ -1,5 +1,5 @@
 //! Every `eth` method: reads of little at once ([`Node::quick`], [`Node::reading`]), of more through [`Node::blocking`], and
-//! what executes or searches through [`Node::executing`].
+//! what executes or searches through [`Node::executing`]; calls that may be little work are tried by [`Node::briefly`] first.
 
 use super::{CapabilitiesJson, EthServer, SimulatePayload, SyncingJson, chain_config};
 use crate::{

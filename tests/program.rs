@@ -56,7 +56,10 @@ fn status_tells_of_every_process() {
     for name in ["registry", "stats", "miner-1", "miner-2", "client-1", "explorer", "balancer"] {
         assert!(names.contains(&name), "{names:?}");
     }
-    assert!(status["processes"].as_array().unwrap().iter().any(|row| row["peers"].as_u64() >= Some(2)));
+    wait_until("the nodes have found each other", || {
+        let status: Value = serde_json::from_str(&atoll(&["status", &dir, "--json"])).unwrap();
+        status["processes"].as_array().unwrap().iter().any(|row| row["peers"].as_u64() >= Some(2))
+    });
     for line in [
         "JSON-RPC",
         "Explorer",

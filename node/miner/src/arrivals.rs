@@ -5,7 +5,8 @@ use std::time::Duration;
 
 /// When no transaction has come for so long, a burst of them is over: those that came need not wait any longer.
 pub(crate) const SETTLED: Duration = Duration::from_millis(25);
-/// For transactions that came in a burst a block is rebuilt after at least this many times what building it took.
+/// A block is rebuilt for transactions while it holds none, or at the end of a burst of them, after at least this many times what
+/// building it took.
 const SETTLED_COST: u32 = 3;
 /// From so many on transactions are a burst that a block waits for; the last of fewer may go into the next one.
 const BURST: usize = 1000;
@@ -78,11 +79,12 @@ impl Arrivals {
     pub fn want(&self, built: Built, recommit: Duration) -> bool {
         let Built { transactions, cost, age, is_full, is_searching, due } = built;
         let is_multiple = is_searching && !is_full && self.unseen >= transactions * GROWN;
-        let waited = age >= recommit || ((self.settled || is_multiple) && age >= cost * SETTLED_COST);
+        let is_worth_it = transactions == 0 || self.settled || is_multiple;
+        let waited = age >= recommit || (is_worth_it && age >= cost * SETTLED_COST);
         let is_outdated = self.outdate(built);
         let is_burst = !self.settled && !is_full && self.unseen >= BURST;
         let is_held = is_outdated && is_burst && due.is_some_and(|due| due < HELD);
-        self.changed && !is_held && (transactions == 0 || waited || is_outdated)
+        self.changed && !is_held && (waited || is_outdated)
     }
 
     /// Whether the template's search, which is due, is not to begin before it is built anew. While a burst goes on that is at its
@@ -170,6 +172,14 @@ mod tests {
         assert!(arrivals(900).want(sealing, RECOMMIT));
         assert!(!arrivals(900).want(Built { age: MS * 11, ..sealing }, RECOMMIT));
         assert!(!arrivals(20_000).outdate(sealing), "its search goes on meanwhile");
+    }
+
+    /// Transactions that nobody may include, one after the other, had the next block built for each.
+    #[test]
+    fn what_does_not_get_into_an_empty_block_does_not_have_it_built_without_end() {
+        let empty = Built { transactions: 0, age: MS * 11, ..first() };
+        assert!(!arrivals(1).want(empty, RECOMMIT));
+        assert!(arrivals(1).want(Built { age: MS * 12, ..empty }, RECOMMIT));
     }
 
     #[test]

@@ -283,7 +283,11 @@ impl Worker {
         let head = self.shared.chain.head();
         let storage = self.shared.chain.storage();
         let ommers = self.ommers.select(self.shared.chain.spec(), &head, storage);
-        match self.build_on(&settings, &head, ommers) {
+        let built = self.build_on(&settings, &head, ommers);
+        if self.was_sealed() {
+            return;
+        }
+        match built {
             Ok(block) => {
                 let header = Box::new(block.block.header().clone());
                 *self.shared.pending.lock() = Some((Instant::now(), Arc::clone(&block)));
@@ -297,6 +301,15 @@ impl Worker {
                 self.retry_at = Some(Instant::now() + RETRY);
             }
         }
+    }
+
+    /// Whether the template was sealed while another was built in its place: a seal is worth more than what came since.
+    fn was_sealed(&mut self) -> bool {
+        let had_template = self.template.is_some();
+        while let Ok(solution) = self.solutions.try_recv() {
+            self.on_solution(solution);
+        }
+        had_template && self.template.is_none()
     }
 
     fn build_on(
@@ -378,3 +391,6 @@ fn pool_wake(event: &Result<Arc<PoolTx>, broadcast::error::RecvError>) -> Wake {
         Err(RecvError::Closed) => Wake::Closed,
     }
 }
+
+#[cfg(test)]
+mod tests;

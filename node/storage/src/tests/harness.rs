@@ -187,9 +187,20 @@ impl Blocks {
 
     /// A block over `parent`, with its tries from that block's view if there is one.
     pub fn make(&mut self, parent: &B256, seed: u64, view: Option<&StateView>) -> ExecutedBlock {
+        let changes = self.world(parent).random_changes(&mut Rng(seed));
+        self.make_of(parent, seed, changes, view)
+    }
+
+    /// A block of these changes; the seed decides about the rest.
+    pub fn make_of(
+        &mut self,
+        parent: &B256,
+        seed: u64,
+        changes: StateChanges,
+        view: Option<&StateView>,
+    ) -> ExecutedBlock {
+        let mut rng = Rng(!seed);
         let (before, world) = &self.known[parent];
-        let mut rng = Rng(seed);
-        let changes = world.random_changes(&mut rng);
         let mut world = world.clone();
         world.apply(&changes);
         let trie = view.map(|view| {

@@ -5,6 +5,7 @@ mod crash;
 mod directory;
 pub(crate) mod harness;
 mod logs;
+mod memory;
 mod past;
 mod random;
 mod views;

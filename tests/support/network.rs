@@ -7,6 +7,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Instant,
 };
 use tempfile::TempDir;
@@ -18,9 +19,19 @@ pub struct Network {
     args: Vec<String>,
 }
 
-/// A port nobody listens on at this moment.
+/// A port nobody listens on at this moment. It is given once, and neither the system, for an outgoing connection, nor
+/// `atoll up`, for a process behind the balancer, takes it before who asked for it.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 30_000;
+    const COUNT: u32 = 2_700;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let step = (std::process::id() % COUNT * 37 + GIVEN.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let port = (FIRST + step) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl Network {

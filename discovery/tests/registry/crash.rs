@@ -93,7 +93,11 @@ async fn node(seed: u8, round: u64, client: RegistryClient, acknowledged: Arc<Mu
         let mut number = 0;
         let record = signer.record(seq, &info(&name)).unwrap();
         if client.register(&record, &signer.heartbeat(&head(number))).await.is_err() {
-            return;
+            // On a busy machine the first answer may come too late; the registry lives until every node has one.
+            if acknowledged.lock().await[usize::from(seed)].0 > round * 1_000_000 {
+                return;
+            }
+            continue;
         }
         acknowledged.lock().await[usize::from(seed)] = (seq, number, false);
         while number < 9 {
@@ -118,7 +122,7 @@ async fn a_start_waits_for_the_one_before_to_let_go() {
     let dir = tempfile::tempdir().unwrap();
     let (before, _) = start(dir.path());
     let release = tokio::task::spawn_blocking(move || {
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_millis(100));
         drop(before);
     });
     let server = Server::start(dir.path(), Duration::from_secs(60)).await;

@@ -213,7 +213,7 @@ async fn records_and_counters_survive_a_restart() {
 #[tokio::test]
 async fn a_watch_follows_joins_updates_leaves_and_expiry() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path(), Duration::from_millis(1500)).await;
+    let server = Server::start(dir.path(), Duration::from_secs(5)).await;
     let client = server.client();
     let mut watch = client.watch(1, GENESIS);
     let height = Arc::new(AtomicU64::new(1));
@@ -294,6 +294,7 @@ async fn full_is_refused_and_the_dead_make_room() {
     let server = Server::start_with(listen, dir.path(), |config| {
         config.max_records = 3;
         config.max_per_network = 2;
+        config.lease_ttl = Duration::from_secs(60);
     })
     .await;
     let client = server.client();

@@ -180,12 +180,13 @@ async fn on_head(node: &Arc<Node>, change: Arc<HeadChange>) {
         let reverted = pairs(&change.reverted, &change.reverted_receipts);
         let applied = pairs(&change.applied, &change.applied_receipts);
         let update = Arc::new(HeadUpdate::new(reverted, applied));
+        // Filters first: who hears of a head from a subscription and asks a filter finds it there.
+        node.filters.on_head(&update);
         if node.feed.heads.receiver_count() > 0 {
             // Here, where waiting disturbs nobody: the subscribers would all wait for the first of them.
             update.headers();
-            let _ = node.feed.heads.send(FeedItem::Head(update.clone()));
+            let _ = node.feed.heads.send(FeedItem::Head(update));
         }
-        node.filters.on_head(&update);
     };
     if tokio::task::spawn_blocking(work).await.is_err() {
         tracing::error!("a change of the head could not be passed on");

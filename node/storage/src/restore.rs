@@ -14,7 +14,7 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(crate) struct Journal {
     /// In the order they were written: parents come before their children.
-    blocks: Vec<RecoveredBlock>,
+    pub(crate) blocks: Vec<RecoveredBlock>,
     positions: B256Map<Position>,
     /// Heads in the order they were chosen.
     heads: Vec<B256>,

@@ -13,7 +13,11 @@ use atoll_primitives::{
     primitives::TxKind,
 };
 use serde_json::{Value, json};
-use std::{net::TcpListener, time::Duration};
+use std::{
+    net::TcpListener,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -44,8 +48,18 @@ fn spec() -> ChainSpec {
     ChainSpec::from_json(&genesis.to_string()).unwrap()
 }
 
+/// A port nobody listens on. It is given once, and below those that the system gives to the nodes' other sockets.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 30_000;
+    const COUNT: u32 = 2_700;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let step = (std::process::id() % COUNT * 37 + GIVEN.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let port = (FIRST + step) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 pub struct Node {

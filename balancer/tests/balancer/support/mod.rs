@@ -209,12 +209,15 @@ pub fn host(app: Router, address: SocketAddr) -> (tokio::runtime::Runtime, Socke
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (bound, wait) = std::sync::mpsc::channel();
     runtime.spawn(async move {
+        let mut attempts_left = 6000;
         let listener = loop {
             // The killed runtime lets go of the port a moment later.
             match tokio::net::TcpListener::bind(address).await {
                 Ok(listener) => break listener,
-                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Err(error) => assert!(attempts_left > 0, "{address}: {error}"),
             }
+            attempts_left -= 1;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         };
         bound.send(listener.local_addr().unwrap()).unwrap();
         axum::serve(listener, app).await
@@ -240,7 +243,7 @@ pub fn config(nodes: &[&Node]) -> BalancerConfig {
     let mut config = BalancerConfig::new("127.0.0.1:0".parse().unwrap());
     config.nodes = nodes.iter().map(|node| node.url()).collect();
     config.limits.poll_ms = 40;
-    config.limits.poll_timeout_ms = 400;
+    config.limits.poll_timeout_ms = 2000;
     config
 }
 

@@ -24,7 +24,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
     sync::mpsc::{Receiver, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A file system in memory of its own; unmounted when dropped.
@@ -45,9 +45,14 @@ impl Mount {
         }
     }
 
+    /// Tries until it succeeds: sled's threads hold its files for a moment after it was closed.
     fn remount(&self, option: &str) {
         let option = format!("remount,{option}");
-        assert!(Command::new("mount").args(["-o", &option]).arg(&self.0).status().unwrap().success(), "{option}");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !Command::new("mount").args(["-o", &option]).arg(&self.0).output().unwrap().status.success() {
+            assert!(Instant::now() < deadline, "{option}");
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 
@@ -175,15 +180,12 @@ fn a_disk_that_may_not_be_written_is_named() {
         }
         let head = chain.head().hash;
         drop(chain);
-        // sled's threads hold its files for a moment.
-        thread::sleep(Duration::from_millis(300));
         mount.remount("ro");
         let Err(error) = open_with(&dir, &spec, options(engine)) else { panic!("opened") };
         let error = text(&error);
         assert!(error.contains("read-only") && error.contains("mount it writable"), "{error}");
         mount.remount("rw");
         assert_eq!(open_with(&dir, &spec, options(engine)).unwrap().head().hash, head);
-        thread::sleep(Duration::from_millis(300));
     }
 }
 

@@ -98,7 +98,7 @@ impl Life {
     }
 }
 
-/// Reads the child's lines until it ends; at the deadline kills it. Nothing it said before is missed.
+/// Reads the child's lines until it ends; at the deadline, or when it is through, kills it. Nothing it said before is missed.
 fn listen(mut child: Child, deadline: Instant, life: &mut Life, script: &Script) -> String {
     let (lines, heard): (_, Receiver<String>) = channel();
     let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -114,7 +114,12 @@ fn listen(mut child: Child, deadline: Instant, life: &mut Life, script: &Script)
     });
     loop {
         match heard.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) => life.hear(&line, script),
+            Ok(line) => {
+                life.hear(&line, script);
+                if life.done {
+                    child.kill().unwrap();
+                }
+            }
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
                 child.kill().unwrap();
@@ -128,6 +133,9 @@ fn listen(mut child: Child, deadline: Instant, life: &mut Life, script: &Script)
     complaints.join().unwrap()
 }
 
+/// How long a process may take to come by the place where it is to die, or through the script.
+const FAULT_TIME: Duration = Duration::from_secs(60);
+
 /// How the next process dies: at a place, or at a moment.
 fn death(rng: &mut StdRng, round: u64, unflushed: bool) -> (Option<(Point, u64)>, Duration) {
     if round.is_multiple_of(2) {
@@ -140,51 +148,88 @@ fn death(rng: &mut StdRng, round: u64, unflushed: bool) -> (Option<(Point, u64)>
             Point::ReplayBeforeBlock => 30,
             _ => 2,
         };
-        return (Some((point, rng.random_range(1..=most))), Duration::from_secs(4));
+        return (Some((point, rng.random_range(1..=most))), FAULT_TIME);
     }
     // Early moments meet a process that is still opening.
     let most = if rng.random_range(0..4) == 0 { 60 } else { 700 };
     (None, Duration::from_micros(rng.random_range(0..most * 1000)))
 }
 
-fn kill(engine: DbEngine, kills: u64, seed: u64) {
-    println!("{engine}: {kills} kills, ATOLL_SEED={seed} (ATOLL_KILLS and ATOLL_SEED set them)");
-    let mut rng = StdRng::seed_from_u64(seed);
-    let script = Script::generate(seed, 500);
-    let scratch = temporary();
-    let file = scratch.path().join("script.rlp");
-    script.write(&file);
-    let (mut life, mut died, mut highest) = (Life::new(), BTreeMap::<Point, u64>::new(), 0);
-    for round in 0..kills {
-        let (fault, time) = death(&mut rng, round, round % 10 == 4 && life.next > 0);
+/// What all rounds over one engine share.
+struct Run {
+    engine: DbEngine,
+    seed: u64,
+    rng: StdRng,
+    script: Script,
+    scratch: TempDir,
+    life: Life,
+    died: BTreeMap<Point, u64>,
+    highest: u64,
+}
+
+impl Run {
+    fn new(engine: DbEngine, seed: u64) -> Self {
+        let (script, scratch) = (Script::generate(seed, 500), temporary());
+        script.write(&scratch.path().join("script.rlp"));
+        let (rng, died) = (StdRng::seed_from_u64(seed), BTreeMap::new());
+        Self { engine, seed, rng, script, scratch, life: Life::new(), died, highest: 0 }
+    }
+
+    /// A process lives and dies; what it left is checked.
+    fn round(&mut self, round: u64, fault: Option<(Point, u64)>, time: Duration) {
+        let Self { engine, seed, rng, script, life, .. } = self;
         let orders = Orders {
             dir: &life.dir(),
-            script: &file,
-            engine,
+            script: &self.scratch.path().join("script.rlp"),
+            engine: *engine,
             from: life.next,
             seed: rng.random(),
             fault: fault.map(|(point, count)| format!("{point}:{count}")),
             patient: false,
         };
-        let complaints = listen(spawn(&orders), Instant::now() + time, &mut life, &script);
+        let complaints = listen(spawn(&orders), Instant::now() + time, life, script);
         assert!(!complaints.contains("panicked"), "round {round} of seed {seed}: {complaints}");
         if let Some((point, _)) = fault.filter(|(point, _)| complaints.contains(&format!("dying at {point}"))) {
-            *died.entry(point).or_default() += 1;
+            *self.died.entry(point).or_default() += 1;
         }
         // A copy is checked: the next process meets the directory as this one left it.
         let copy = temporary();
         copy_dir(&life.dir(), copy.path());
         println!("round {round}: {fault:?} {time:?}, next {}", life.next);
-        highest = highest.max(check(copy.path(), &script, engine, &life.announced, &mut rng));
+        self.highest = self.highest.max(check(copy.path(), script, *engine, &life.announced, rng));
         if life.done {
-            life = Life::new();
+            *life = Life::new();
         }
     }
-    println!("{engine}: {kills} kills, highest head {highest}, died at {died:?}");
+
+    /// Has a process die at a place that none died at by chance: the script comes by every one of them.
+    fn make_up_for(&mut self, point: Point, round: u64) {
+        self.life = Life::new();
+        if point == Point::RestoreBlock {
+            self.round(round, Some((Point::SegmentAfterRecord, 20)), FAULT_TIME);
+        }
+        self.round(round, Some((point, 1)), FAULT_TIME);
+    }
+}
+
+fn kill(engine: DbEngine, kills: u64, seed: u64) {
+    println!("{engine}: {kills} kills, ATOLL_SEED={seed} (ATOLL_KILLS and ATOLL_SEED set them)");
+    let mut run = Run::new(engine, seed);
+    for round in 0..kills {
+        let unflushed = round % 10 == 4 && run.life.next > 0;
+        let (fault, time) = death(&mut run.rng, round, unflushed);
+        run.round(round, fault, time);
+    }
     if kills >= 100 {
-        let missed: Vec<_> = Point::ALL.iter().filter(|point| !died.contains_key(point)).collect();
+        for point in Point::ALL {
+            if !run.died.contains_key(point) {
+                run.make_up_for(*point, kills);
+            }
+        }
+        let missed: Vec<_> = Point::ALL.iter().filter(|point| !run.died.contains_key(point)).collect();
         assert!(missed.is_empty(), "never died at {missed:?}");
     }
+    println!("{engine}: {kills} kills, highest head {}, died at {:?}", run.highest, run.died);
 }
 
 /// Only does something when a test below starts it.

@@ -148,7 +148,8 @@ async fn each_port_offers_what_it_was_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_asks_too_much_waits() {
-    let rate_limit = Some(RateLimit { per_second: 1.0, burst: 5.0 });
+    // Slow enough that none comes back while the test runs.
+    let rate_limit = Some(RateLimit { per_second: 0.001, burst: 5.0 });
     let trusted_proxies = vec![parse_network("127.0.0.0/8").unwrap()];
     let node = start(RpcConfig { rate_limit, trusted_proxies, ..config() }).await;
     let address = node.server.local_addr;
@@ -158,7 +159,8 @@ async fn a_client_that_asks_too_much_waits() {
     }
     let refused = post(address, &from("192.0.2.1"), request("eth_chainId")).await;
     assert_eq!((refused.status, refused.error_code()), (429, json!(-32005)));
-    assert_eq!(refused.headers["retry-after"], "1");
+    let seconds: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((900..=1000).contains(&seconds), "{seconds}");
     // Whoever writes the header himself stands before what the proxy adds, and gains nothing.
     assert_eq!(post(address, &from("198.51.100.1, 192.0.2.1"), request("eth_chainId")).await.status, 429);
     assert_eq!(post(address, &from("192.0.2.2"), request("eth_chainId")).await.status, 200);
@@ -219,8 +221,8 @@ async fn sizes_have_limits_and_geths_codes() {
 async fn connections_are_counted_and_slow_ones_end() {
     let limits = RpcConfig {
         max_connections: 3,
-        header_timeout: Duration::from_millis(400),
-        body_timeout: Duration::from_millis(400),
+        header_timeout: Duration::from_secs(3),
+        body_timeout: Duration::from_secs(3),
         ..config()
     };
     let node = start(limits).await;
@@ -231,14 +233,14 @@ async fn connections_are_counted_and_slow_ones_end() {
     headers.write_all(b"POST / HTTP/1.1\r\nhost: localhost\r\n").await.unwrap();
     let start = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     body.write_all(start).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // They are accepted in the order in which they came.
     let mut answer = String::new();
     connect().await.unwrap().read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("too many connections\n"), "{answer}");
 
     let mut rest = Vec::new();
     for stream in [&mut silent, &mut headers, &mut body] {
-        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+        let ended = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut rest)).await;
         assert!(ended.is_ok(), "a slow client holds its connection");
     }
     assert!(String::from_utf8_lossy(&rest).contains("408"), "{}", String::from_utf8_lossy(&rest));

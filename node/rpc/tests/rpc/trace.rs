@@ -243,7 +243,7 @@ async fn scripts_trace_where_the_operator_lets_them() {
     let message = off["error"]["message"].as_str().unwrap();
     assert!(message.contains("JavaScript tracers are off on this node"), "{message}");
 
-    let limits = RpcConfig { js_tracers: true, trace_timeout: Duration::from_secs(2), ..config() };
+    let limits = RpcConfig { js_tracers: true, trace_timeout: Duration::from_secs(60), ..config() };
     let (node, block) = counted(limits).await;
     let tx = block.body.transactions[1].tx_hash();
     assert_eq!(node.ok("debug_traceTransaction", json!([tx, {"tracer": SLOADS}])).await, json!([1, 2]));

@@ -159,8 +159,9 @@ fn replay(blocks: &mut Blocks, to: u64) -> B256 {
 }
 
 fn replay_journal(mut blocks: Blocks, storage: &crate::Storage, head: &mut B256) -> Blocks {
-    // One more than the newest head: a block may be journaled that never became it.
-    for number in storage.base().number + 1..storage.base().number + 200 {
+    // All that is journaled: one block may be that never became the head.
+    let journaled = storage.inner.journal.lock().blocks.len() as u64;
+    for number in storage.base().number + 1..=storage.base().number + journaled {
         *head = blocks.make(head, seed_of(number), None).block.hash;
     }
     blocks.restore(storage);

@@ -19,7 +19,7 @@ fn end_of(script: &str) -> String {
     let outcome = trace_with(&PUSHES, &options(script, Value::Null), limits);
     let took = begun.elapsed();
     // The rest is for a busy machine: what is not bounded takes longer than anybody waits.
-    assert!(took < Duration::from_secs(20), "{script}: {took:?}");
+    assert!(took < Duration::from_secs(120), "{script}: {took:?}");
     outcome.map_or_else(|error| error.to_string(), |value| value.to_string())
 }
 
@@ -199,8 +199,7 @@ fn recursion_is_bounded() {
 #[test]
 fn state_that_only_a_script_reads_is_bounded() {
     let script = "{step: function(log, db) { for (var i = 0; ; i++) db.getBalance(toAddress(bigInt(i).toString())); }, fault: function() {}, result: function() {}}";
-    let limits = TraceLimits { deadline: Some(Instant::now() + Duration::from_secs(60)), ..LIMITS };
-    let end = trace_with(&PUSHES, &options(script, Value::Null), limits).unwrap_err().to_string();
+    let end = trace_with(&PUSHES, &options(script, Value::Null), LIMITS).unwrap_err().to_string();
     assert!(end.starts_with("more than 65536 reads"), "{end}");
 }
 

@@ -10,7 +10,7 @@ use crate::{
     context::Node,
     logs::LogFilter,
     pubsub::Session,
-    request::{Call, Entry, Requests},
+    request::{Call, Entry, Requests, restore},
     text::{HeldText, Text},
 };
 use atoll_primitives::Bytes;
@@ -89,7 +89,7 @@ fn error(id: Id<'_>, error: RpcError) -> String {
 }
 
 fn text(response: MethodResponse) -> String {
-    String::from(Box::<str>::from(response.into_json()))
+    restore(String::from(Box::<str>::from(response.into_json())))
 }
 
 fn raw_transaction(call: &Call<'_>) -> Result<Bytes, RpcError> {
@@ -222,7 +222,7 @@ impl Dispatcher {
         let Ok(id_text) = serde_json::to_string(&id) else {
             return error(Id::Null, RpcError::Internal("an answer could not be rendered")).into();
         };
-        let before = format!(r#"{{"jsonrpc":"2.0","id":{id_text},"result":"#);
+        let before = restore(format!(r#"{{"jsonrpc":"2.0","id":{id_text},"result":"#));
         match self.node.executing(move |node| node.logs_text(&filter, &before, "}")).await {
             Ok(text) if text.len() > limit => error(id, RpcError::ResponseTooLarge { limit }).into(),
             Ok(text) => text,

@@ -8,7 +8,7 @@ use crate::{
 };
 use hyper::{
     Method,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    header::{HeaderValue, RETRY_AFTER},
 };
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -63,7 +63,7 @@ pub(crate) fn cors(domains: &[String]) -> Result<Option<CorsLayer>, ServeError> 
     let layer = CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers(AllowHeaders::list([CONTENT_TYPE, AUTHORIZATION]))
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([HEAD_HEADER, RETRY_AFTER])
         .max_age(CORS_AGE);
     Ok(Some(layer))

@@ -5,7 +5,7 @@
 use jsonrpsee::types::Id;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, IgnoredAny, SeqAccess, Visitor},
+    de::{DeserializeSeed, Error as _, IgnoredAny, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt};
@@ -45,14 +45,40 @@ struct Envelope<'a> {
     id: Option<Id<'a>>,
 }
 
+/// Begins the text that stands for a number that [`Id`] has no room for; [`restore`] makes it that number again.
+const NUMBER: &str = "\u{0}number ";
+/// The same in an answer.
+const ANSWERED_NUMBER: &str = r#"{"jsonrpc":"2.0","id":"\u0000number "#;
+
 /// An ID that is there, be it `null`.
 fn present<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Option<Id<'a>>, D::Error> {
-    Id::deserialize(deserializer).map(Some)
+    any_id(deserializer).map(Some)
+}
+
+/// Text, `null` or a number; also one below zero, beyond 64 bits or with a fraction, which is sent back as it came (geth).
+fn any_id<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Id<'a>, D::Error> {
+    let json = <&RawValue>::deserialize(deserializer)?.get();
+    match serde_json::from_str(json) {
+        Ok(Id::Str(text)) if text.starts_with(NUMBER) => Err(D::Error::custom("no ID")),
+        Ok(id) => Ok(id),
+        Err(_) if json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
+            Ok(Id::Str(format!("{NUMBER}{json}").into()))
+        }
+        Err(error) => Err(D::Error::custom(error)),
+    }
+}
+
+/// An answer with the ID as it came.
+pub(crate) fn restore(answer: String) -> String {
+    match answer.strip_prefix(ANSWERED_NUMBER).and_then(|rest| rest.split_once('"')) {
+        Some((number, rest)) => format!(r#"{{"jsonrpc":"2.0","id":{number}{rest}"#),
+        None => answer,
+    }
 }
 
 #[derive(Deserialize)]
 struct OnlyId<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "any_id")]
     id: Id<'a>,
 }
 
@@ -166,6 +192,20 @@ mod tests {
         assert_eq!(one(r#"{"jsonrpc":"2.0","method":"m"}"#).unwrap().id, None, "a notification");
         assert_eq!(one(r#"{"jsonrpc":"2.0","method":"m","id":null}"#).unwrap().id, Some(Id::Null), "not one");
         assert_eq!(one(r#"{"jsonrpc":"2.0","id":"a","method":"\u0065th"}"#).unwrap().method, "eth");
+    }
+
+    #[test]
+    fn any_number_comes_back_as_it_came() {
+        for number in ["-1", "1.5", "1e3", "12345678901234567890123", "18446744073709551615", "0"] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"m"}}"#);
+            let id = serde_json::to_string(&one(&body).unwrap().id).unwrap();
+            let answer = restore(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"\u0000number 7"}}"#));
+            assert_eq!(answer, format!(r#"{{"jsonrpc":"2.0","id":{number},"result":"\u0000number 7"}}"#));
+            let bad = format!(r#"{{"jsonrpc":"2.0","id":{number},"method":5}}"#);
+            assert_eq!(serde_json::to_string(&one(&bad).unwrap_err()).unwrap(), id);
+        }
+        assert_eq!(one(r#"{"jsonrpc":"2.0","id":"\u0000number 7","method":"m"}"#).unwrap_err(), Id::Null, "a text");
+        assert_eq!(one(r#"{"jsonrpc":"2.0","id":true,"method":"m"}"#).unwrap_err(), Id::Null);
     }
 
     #[test]

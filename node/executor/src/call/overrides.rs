@@ -53,19 +53,38 @@ pub(crate) struct PrecompileMove {
     to: Option<Address>,
 }
 
-/// Block overrides that no header field holds.
-pub(crate) struct LateOverrides {
-    blob_base_fee: Option<U256>,
-    block_hashes: BTreeMap<u64, B256>,
+/// Block overrides that no header field holds, or not under every engine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EnvOverrides {
+    pub(crate) blob_base_fee: Option<U256>,
+    /// What opcode 0x44 gives from the merge's rules on, also under proof of work.
+    pub(crate) random: Option<B256>,
 }
 
-impl LateOverrides {
-    pub(crate) fn apply<DB: DatabaseRef>(self, env: &mut BlockEnv, state: &mut Overlay<DB>) {
+impl EnvOverrides {
+    pub(crate) fn of(changes: &BlockOverrides) -> Self {
+        Self { blob_base_fee: changes.blob_base_fee, random: changes.random }
+    }
+
+    pub(crate) fn apply(self, env: &mut BlockEnv) {
         if let Some(fee) = self.blob_base_fee {
             let excess_blob_gas = env.blob_excess_gas_and_price.map_or(0, |blob| blob.excess_blob_gas);
             let blob_gasprice = fee.saturating_to();
             env.blob_excess_gas_and_price = Some(BlobExcessGasAndPrice { excess_blob_gas, blob_gasprice });
         }
+        env.prevrandao = env.prevrandao.map(|header| self.random.unwrap_or(header));
+    }
+}
+
+/// Those that are applied once there is an environment.
+pub(crate) struct LateOverrides {
+    env: EnvOverrides,
+    block_hashes: BTreeMap<u64, B256>,
+}
+
+impl LateOverrides {
+    pub(crate) fn apply<DB: DatabaseRef>(self, env: &mut BlockEnv, state: &mut Overlay<DB>) {
+        self.env.apply(env);
         state.set_block_hashes(self.block_hashes);
     }
 }
@@ -91,8 +110,8 @@ pub(crate) fn header(
     header.mix_hash = changes.random.unwrap_or(header.mix_hash);
     // An environment moved past Cancun by `time` needs a blob price; zero excess is the fork's start.
     header.excess_blob_gas = header.excess_blob_gas.or(Some(0));
-    let late =
-        LateOverrides { blob_base_fee: changes.blob_base_fee, block_hashes: changes.block_hash.unwrap_or_default() };
+    let env = EnvOverrides::of(&changes);
+    let late = LateOverrides { env, block_hashes: changes.block_hash.unwrap_or_default() };
     Ok((header, late))
 }
 

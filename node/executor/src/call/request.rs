@@ -45,6 +45,11 @@ pub(crate) fn transaction(request: &TransactionRequest, env: &EvmEnv, gas_cap: u
     Ok(tx)
 }
 
+/// Whether the call sees a blob base fee of zero, as in geth: it is offered none, and has blobs or says so.
+pub(crate) fn waives_blob_fee(request: &TransactionRequest) -> bool {
+    request.max_fee_per_blob_gas.map_or(request.blob_versioned_hashes.is_some(), |fee| fee == 0)
+}
+
 /// The least type that can carry the request's fields.
 fn tx_type(request: &TransactionRequest, tx: &TxEnv) -> u8 {
     if request.authorization_list.is_some() {

@@ -19,6 +19,8 @@ pub(crate) struct Session<DB: DatabaseRef> {
     gas_cap: u64,
     pub(crate) deadline: Deadline,
     moves: Vec<overrides::PrecompileMove>,
+    /// Of the request whose transaction runs.
+    free_blobs: bool,
 }
 
 impl<DB: DatabaseRef + 'static> Session<DB> {
@@ -38,11 +40,13 @@ impl<DB: DatabaseRef + 'static> Session<DB> {
             return Err(CallError::Timeout);
         }
         let deadline = Deadline::of(&limits);
-        Ok(Self { state, env: evm_env, block: header.number, gas_cap: limits.gas_cap, deadline, moves })
+        let (block, gas_cap) = (header.number, limits.gas_cap);
+        Ok(Self { state, env: evm_env, block, gas_cap, deadline, moves, free_blobs: false })
     }
 
-    /// The transaction a request means here.
+    /// The transaction a request means here, to be run next.
     pub(crate) fn transaction(&mut self, request: &TransactionRequest) -> Result<TxEnv, CallError> {
+        self.free_blobs = request::waives_blob_fee(request);
         request::transaction(request, &self.env, self.gas_cap)
     }
 
@@ -65,7 +69,7 @@ impl<DB: DatabaseRef + 'static> Session<DB> {
         if tx.gas_price == 0 && tx.gas_priority_fee.unwrap_or_default() == 0 {
             env.block_env.basefee = 0;
         }
-        if tx.max_fee_per_blob_gas == 0
+        if self.free_blobs
             && let Some(blob) = &mut env.block_env.blob_excess_gas_and_price
         {
             blob.blob_gasprice = 0;

@@ -54,6 +54,42 @@ fn base_fee_is_zero_for_whoever_offers_no_fee() {
     assert_eq!(word(run(&returning(&[0x48]), CallEnv::new(&header), &request)), U256::from(1_000_000_000));
 }
 
+/// Estimates were too low for contracts that look at it, so what was sent with them failed.
+#[test]
+fn blob_base_fee_is_zero_only_for_who_has_blobs_or_says_so() {
+    let header = header();
+    let blob_fee = |request: &TransactionRequest, overridden: Option<u64>| {
+        let mut env = CallEnv::new(&header);
+        let blob_base_fee = overridden.map(U256::from);
+        env.block_overrides = Some(BlockOverrides { blob_base_fee, ..BlockOverrides::default() });
+        // BLOBBASEFEE
+        word(run(&returning(&[0x4a]), env, request))
+    };
+    let plain = to(CONTRACT);
+    assert_eq!((blob_fee(&plain, None), blob_fee(&plain, Some(9))), (U256::ONE, U256::from(9)));
+    let free = TransactionRequest { max_fee_per_blob_gas: Some(0), ..to(CONTRACT) };
+    assert_eq!((blob_fee(&free, None), blob_fee(&free, Some(9))), (U256::ZERO, U256::ZERO));
+    let blobs = Some(vec![B256::with_last_byte(1) | B256::repeat_byte(1)]);
+    let blobs = TransactionRequest { blob_versioned_hashes: blobs, ..to(CONTRACT) };
+    assert_eq!(blob_fee(&blobs, Some(9)), U256::ZERO);
+    let paid = TransactionRequest { max_fee_per_blob_gas: Some(9), ..blobs };
+    assert_eq!(blob_fee(&paid, Some(9)), U256::from(9));
+}
+
+#[test]
+fn an_overridden_prevrandao_is_seen_under_proof_of_work_too() {
+    let header = header();
+    let seen = |random| {
+        let mut env = CallEnv::new(&header);
+        env.block_overrides = Some(BlockOverrides { random, ..BlockOverrides::default() });
+        word(run(&returning(&[0x44]), env, &to(CONTRACT)))
+    };
+    let random = B256::repeat_byte(0x55);
+    assert_eq!(seen(Some(random)), U256::from_be_bytes(random.0));
+    assert_eq!(seen(Some(B256::ZERO)), U256::ZERO);
+    assert_eq!(seen(None), header.difficulty);
+}
+
 #[test]
 fn gas_is_capped_silently() {
     let header = header();

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     CallOutcome, ExecutionError, Overlay, TxError,
     block::{self, BlockEvm},
-    call::{Deadline, overrides, relax},
+    call::{Deadline, overrides, overrides::EnvOverrides, relax, request},
     collision::Collisions,
     env::evm_env,
     evm,
@@ -20,15 +20,12 @@ use alloy_evm::{Evm, EvmEnv};
 use alloy_rpc_types_eth::TransactionRequest;
 use atoll_primitives::{
     Address, B256, Block, BlockBody, Bloom, Bytes, ChainSpec, Hardfork, Header, Receipt, RecoveredBlock, Transaction,
-    TransactionExt as _, U256,
+    TransactionExt as _,
     consensus::{Eip658Value, TxReceipt as _, constants::EMPTY_OMMER_ROOT_HASH},
     ordered_root, receipts_root,
     rlp::BufMut as _,
 };
-use revm::{
-    DatabaseCommit, DatabaseRef, context_interface::block::BlobExcessGasAndPrice,
-    context_interface::result::ResultAndState,
-};
+use revm::{DatabaseCommit, DatabaseRef, context_interface::result::ResultAndState};
 use std::cmp::Ordering;
 
 /// What looks on: transfers, the rule of EIP-7610, the clock.
@@ -65,8 +62,8 @@ impl Run<'_> {
         planned: Planned,
         gas_left: &mut u64,
     ) -> Result<(SimulatedBlock, Overlay<DB>), SimulateError> {
-        let Planned { header, blob_base_fee, withdrawals, state: overrides, calls } = planned;
-        let mut open = self.open(state, header, blob_base_fee, overrides)?;
+        let Planned { header, env, withdrawals, state: overrides, calls } = planned;
+        let mut open = self.open(state, header, env, overrides)?;
         for request in calls {
             self.call(&mut open, request, gas_left)?;
         }
@@ -96,7 +93,7 @@ impl Run<'_> {
         &self,
         mut state: Overlay<DB>,
         mut header: Header,
-        blob_base_fee: Option<U256>,
+        env_overrides: EnvOverrides,
         overrides: alloy_rpc_types_eth::state::StateOverride,
     ) -> Result<Open<DB>, SimulateError> {
         let (parent, parent_hash) = self.parent;
@@ -104,7 +101,7 @@ impl Run<'_> {
         self.set_fees(&mut header, parent);
         let fork = self.spec.hardfork(&header);
         let mut env = evm_env(self.spec, &header);
-        set_blob_base_fee(&mut env, blob_base_fee);
+        env_overrides.apply(&mut env.block_env);
         relax(&mut env);
         env.cfg_env.disable_nonce_check = !self.env.validation;
         let precompiles = evm::precompiles(&env);
@@ -168,6 +165,7 @@ impl Run<'_> {
         let london = open.header.base_fee_per_gas.is_some();
         let defaults = Defaults { nonce, gas, gas_cap: *gas_left, london };
         let env = EvmEnv::new(open.evm.cfg.clone(), open.evm.block.clone());
+        let free_blobs = !self.env.validation && request::waives_blob_fee(&request);
         let Unsigned { env: mut tx, transaction, encoded } = prepare(request, &env, &defaults)?;
         if self.env.validation {
             // Before what the EVM looks at: which of two broken rules is named should not depend on it.
@@ -178,7 +176,7 @@ impl Run<'_> {
             tx.nonce = 0;
         }
         let is_call = tx.kind.is_call();
-        let outcome = self.transact(open, tx, env)?;
+        let outcome = self.transact(open, tx, env, free_blobs)?;
         if is_call && !self.env.validation && nonce == u64::MAX {
             wrap_nonce(&mut open.evm, from)?;
         }
@@ -194,14 +192,12 @@ impl Run<'_> {
         open: &mut Open<DB>,
         tx: revm::context::TxEnv,
         env: EvmEnv,
+        free_blobs: bool,
     ) -> Result<revm::context_interface::result::ExecutionResult, SimulateError> {
         let gas = tx.gas_limit;
         let free = !self.env.validation && tx.gas_price == 0 && tx.gas_priority_fee.unwrap_or_default() == 0;
         open.evm.cfg.disable_base_fee = free;
-        if !self.env.validation
-            && tx.max_fee_per_blob_gas == 0
-            && let Some(blob) = &mut open.evm.block.blob_excess_gas_and_price
-        {
+        if free_blobs && let Some(blob) = &mut open.evm.block.blob_excess_gas_and_price {
             blob.blob_gasprice = 0;
         }
         let result = block::transact(&mut open.evm, open.header.number, tx);
@@ -240,14 +236,6 @@ impl Run<'_> {
         open.transactions.push(transaction);
         open.senders.push(from);
         Ok(())
-    }
-}
-
-fn set_blob_base_fee(env: &mut EvmEnv, fee: Option<U256>) {
-    if let Some(fee) = fee {
-        let excess_blob_gas = env.block_env.blob_excess_gas_and_price.map_or(0, |blob| blob.excess_blob_gas);
-        let blob_gasprice = fee.saturating_to();
-        env.block_env.blob_excess_gas_and_price = Some(BlobExcessGasAndPrice { excess_blob_gas, blob_gasprice });
     }
 }
 

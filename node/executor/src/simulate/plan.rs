@@ -1,7 +1,7 @@
 //! The order of simulated blocks: numbers and times that were left out, blocks between, first halves of headers.
 
 use super::{SimulateBlock, SimulateError, SimulateOverrides};
-use crate::OverrideError;
+use crate::{OverrideError, call::overrides::EnvOverrides};
 use alloy_rpc_types_eth::{TransactionRequest, state::StateOverride};
 use atoll_primitives::{
     B256, ChainSpec, Hardfork, Header, U256,
@@ -19,7 +19,7 @@ const MAX_WITHDRAWALS: usize = 16;
 pub(super) struct Planned {
     /// Everything that does not depend on the blocks before; base fee only if it is given.
     pub(super) header: Header,
-    pub(super) blob_base_fee: Option<U256>,
+    pub(super) env: EnvOverrides,
     /// From Shanghai on.
     pub(super) withdrawals: Option<Withdrawals>,
     pub(super) state: StateOverride,
@@ -123,7 +123,7 @@ fn planned(
     };
     Ok(Planned {
         header,
-        blob_base_fee: changes.blob_base_fee,
+        env: EnvOverrides::of(&changes),
         withdrawals,
         state: StateOverride::default(),
         calls: Vec::new(),

@@ -56,6 +56,18 @@ fn output(call: &SimulatedCall) -> U256 {
 }
 
 #[test]
+fn overridden_blob_base_fee_and_prevrandao_are_seen() {
+    let overrides = serde_json::json!({"blobBaseFee": "0x9", "prevRandao": B256::repeat_byte(0x55)});
+    let call = serde_json::json!({"from": SENDER, "to": CONTRACT});
+    let simulate = |opcode: u8| {
+        let request = serde_json::json!([{"blockOverrides": overrides, "calls": [call]}]);
+        output(&run(&returning(&[opcode]), blocks(request)).unwrap()[0].calls[0])
+    };
+    assert_eq!(simulate(0x4a), U256::from(9), "BLOBBASEFEE");
+    assert_eq!(simulate(0x44), U256::from_be_bytes([0x55; 32]), "PREVRANDAO");
+}
+
+#[test]
 fn gaps_between_numbers_are_filled_twelve_seconds_apart() {
     let simulated =
         run(&[], blocks(serde_json::json!([{"calls": null, "stateOverrides": null, "blockOverrides": null}, {"blockOverrides": {"number": "0x5", "gasLimit": "0x5208"}}, {}])))

@@ -1,12 +1,26 @@
 //! What a transaction request leaves out: nonce, fees, gas, chain ID.
 
-use crate::{RpcError, context::Node};
+use crate::{
+    RpcError,
+    context::{Json, Node, json},
+};
 use alloy_rpc_types_eth::{BlockId, TransactionRequest};
 use alloy_signer::SignerSync as _;
 use atoll_primitives::{
-    Address, PooledTransaction,
-    consensus::{SignableTransaction as _, TxEnvelope},
+    Address, Bytes, PooledTransaction, U256,
+    consensus::{SignableTransaction as _, TxEnvelope, TxLegacy, TypedTransaction},
+    eip2718::Encodable2718 as _,
+    keccak256,
+    primitives::Signature,
 };
+use serde::Serialize;
+
+/// What `eth_fillTransaction` answers, as geth does: the transaction, and its encoding with a signature of zeros.
+#[derive(Serialize)]
+struct Filled {
+    raw: Bytes,
+    tx: serde_json::Value,
+}
 
 /// A tip cap leaves room for the base fee to double (geth).
 const BASE_FEE_HEADROOM: u128 = 2;
@@ -38,6 +52,26 @@ impl Node {
             request.gas = Some(self.estimate(&request, Some(BlockId::pending()), None, None, self.call_limits())?);
         }
         Ok(request)
+    }
+
+    /// The request with everything it needs to be signed, as a transaction without a signature.
+    pub(crate) fn filled(&self, request: TransactionRequest) -> Result<Json, RpcError> {
+        let request = self.fill(request.from.unwrap_or_default(), request)?;
+        let unsigned = request.build_typed_tx();
+        let unsigned = unsigned.map_err(|_| RpcError::InvalidTransaction("fields of several types".to_owned()))?;
+        let none = Signature::new(U256::ZERO, U256::ZERO, false);
+        let raw: Bytes = match &unsigned {
+            // Three zeros where the signature will be: what EIP-155 has signed, for a chain ID of zero.
+            TypedTransaction::Legacy(tx) => TxLegacy { chain_id: Some(0), ..tx.clone() }.encoded_for_signing().into(),
+            _ => unsigned.clone().into_envelope(none).encoded_2718().into(),
+        };
+        let tx = serde_json::to_value(unsigned.into_envelope(none));
+        let mut tx = tx.map_err(|_| RpcError::Internal("an answer could not be rendered"))?;
+        tx["hash"] = keccak256(&raw).to_string().into();
+        for number in ["v", "r", "s"] {
+            tx[number] = "0x0".into();
+        }
+        json(&Filled { raw, tx })
     }
 
     fn fill_fees(&self, request: &mut TransactionRequest) -> Result<(), RpcError> {

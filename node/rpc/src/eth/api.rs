@@ -83,6 +83,8 @@ pub(crate) trait Eth {
     async fn send_raw_transaction(&self, raw: Bytes) -> Result<B256, RpcError>;
     #[method(name = "sendRawTransactionSync")]
     async fn send_raw_transaction_sync(&self, raw: Bytes, timeout_ms: Option<U64>) -> Result<Json, RpcError>;
+    #[method(name = "fillTransaction")]
+    async fn fill_transaction(&self, request: TransactionRequest) -> Result<Json, RpcError>;
     #[method(name = "pendingTransactions")]
     async fn pending_transactions(&self) -> Result<Json, RpcError>;
 

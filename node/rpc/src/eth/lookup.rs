@@ -31,12 +31,16 @@ impl Node {
         json(&view.as_ref().and_then(|view| in_block(view, index)))
     }
 
-    pub(super) fn pool_transaction_json(&self, sender: &Address, nonce: u64) -> Result<Json, RpcError> {
+    /// A sender's transaction by its nonce: from the pool, or mined.
+    pub(super) fn transaction_of_json(&self, sender: &Address, nonce: u64) -> Result<Json, RpcError> {
         let content = self.pool.content_from(sender);
         let lists = [content.pending.get(sender), content.queued.get(sender)];
         match lists.into_iter().flatten().find_map(|list| list.get(&nonce)) {
             Some(tx) => json(&TransactionJson::new(&tx.transaction(), tx.sender, None)),
-            None => json(&()),
+            None => match self.by_sender_and_nonce(sender, nonce)? {
+                Some(hash) => self.transaction_json(&hash),
+                None => json(&()),
+            },
         }
     }
 

@@ -114,7 +114,7 @@ impl EthServer for Eth {
     }
 
     async fn transaction_by_sender(&self, sender: Address, nonce: U64) -> Result<Json, RpcError> {
-        self.0.blocking(move |node| node.pool_transaction_json(&sender, nonce.to())).await
+        self.0.executing(move |node| node.transaction_of_json(&sender, nonce.to())).await
     }
 
     async fn raw_transaction_by_hash(&self, hash: B256) -> Result<Option<Bytes>, RpcError> {
@@ -143,6 +143,10 @@ impl EthServer for Eth {
 
     async fn send_raw_transaction_sync(&self, raw: Bytes, timeout_ms: Option<U64>) -> Result<Json, RpcError> {
         self.0.send_raw_sync(raw, timeout_ms.map(|timeout| timeout.to())).await
+    }
+
+    async fn fill_transaction(&self, request: TransactionRequest) -> Result<Json, RpcError> {
+        self.0.executing(move |node| node.filled(request)).await
     }
 
     async fn pending_transactions(&self) -> Result<Json, RpcError> {

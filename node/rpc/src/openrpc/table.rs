@@ -47,6 +47,7 @@ pub(super) const METHODS: &[Row] = &[
     ("eth_getTransactionReceipt", "hash: Hash", "Receipt?"),
     ("eth_sendRawTransaction", "transaction: Bytes", "Hash"),
     ("eth_sendRawTransactionSync", "transaction: Bytes, timeoutMilliseconds?: Quantity", "Receipt"),
+    ("eth_fillTransaction", "transaction: Call", "Object"),
     ("eth_pendingTransactions", "", "Transaction[]"),
     // eth: accounts of development
     ("eth_accounts", "", "Address[]"),

@@ -4,7 +4,6 @@ use super::traces::creation;
 use crate::{
     RpcError,
     context::{Json, Node, json},
-    params::Number,
 };
 use atoll_primitives::{Account, Address, B256, TransactionExt as _};
 use serde::Serialize;
@@ -40,11 +39,12 @@ impl Node {
         Ok(Some(end))
     }
 
-    pub(super) fn by_sender_and_nonce(&self, sender: &Address, nonce: Number) -> Result<Option<B256>, RpcError> {
-        let used = |account: Option<Account>| account.is_some_and(|account| account.nonce > nonce.0);
+    /// The hash of a sender's mined transaction.
+    pub(crate) fn by_sender_and_nonce(&self, sender: &Address, nonce: u64) -> Result<Option<B256>, RpcError> {
+        let used = |account: Option<Account>| account.is_some_and(|account| account.nonce > nonce);
         let Some(number) = self.first_block(sender, used)? else { return Ok(None) };
         let Some(view) = self.block(number.into())? else { return Ok(None) };
-        let found = view.block.transactions().find(|&(tx, from)| from == *sender && tx.nonce() == nonce.0);
+        let found = view.block.transactions().find(|&(tx, from)| from == *sender && tx.nonce() == nonce);
         Ok(found.map(|(tx, _)| *tx.tx_hash()))
     }
 

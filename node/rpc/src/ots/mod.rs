@@ -102,7 +102,7 @@ impl OtsApiServer for Ots {
     }
 
     async fn by_sender_and_nonce(&self, sender: Address, nonce: Number) -> Result<Option<B256>, RpcError> {
-        self.0.executing(move |node| node.by_sender_and_nonce(&sender, nonce)).await
+        self.0.executing(move |node| node.by_sender_and_nonce(&sender, nonce.0)).await
     }
 
     async fn contract_creator(&self, address: Address) -> Result<Json, RpcError> {

@@ -117,6 +117,9 @@ async fn accounts_and_who_made_them() {
     assert_eq!(by_nonce(json!(1)).await, json!(hash(&blocks[1], 1)));
     assert_eq!(by_nonce(json!("0x4")).await, json!(hash(&blocks[4], 0)));
     assert_eq!(by_nonce(json!(5)).await, Value::Null);
+    let whole = |nonce: &str| node.ok("eth_getTransactionBySenderAndNonce", json!([SENDER, nonce]));
+    let mined = node.ok("eth_getTransactionByHash", json!([hash(&blocks[1], 1)])).await;
+    assert_eq!((whole("0x1").await, whole("0x5").await), (mined, Value::Null));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,12 +114,13 @@ async fn hosts_and_origins_are_checked() {
         .request(reqwest::Method::OPTIONS, format!("http://{address}"))
         .header("origin", "https://dapp.example")
         .header("access-control-request-method", "POST")
-        .header("access-control-request-headers", "content-type,authorization")
+        .header("access-control-request-headers", "content-type,authorization,x-atoll-session")
         .send()
         .await
         .unwrap();
     assert_eq!(preflight.headers()["access-control-allow-origin"], "https://dapp.example");
-    assert!(preflight.headers()["access-control-allow-headers"].to_str().unwrap().contains("authorization"));
+    let allowed = preflight.headers()["access-control-allow-headers"].to_str().unwrap();
+    assert!(allowed.contains("authorization") && allowed.contains("x-atoll-session"), "{allowed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -165,6 +165,41 @@ async fn a_gathered_batch_of_raw_transactions_answers_one_by_one() {
     assert_eq!(again["error"], json!({"code": -32000, "message": "already known"}));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_transaction_leaves_out_is_filled_in() {
+    let node = TestNode::start(&genesis(), config()).await;
+    let call = json!({"from": SENDER, "to": SENDER, "value": "0x1"});
+    let filled = node.ok("eth_fillTransaction", json!([call])).await;
+    let tx = &filled["tx"];
+    assert_eq!((&tx["type"], &tx["nonce"], &tx["gas"]), (&json!("0x2"), &json!("0x0"), &json!("0x5208")));
+    assert_eq!((&tx["chainId"], &tx["value"], &tx["r"]), (&json!("0x539"), &json!("0x1"), &json!("0x0")));
+    assert!(tx["maxFeePerGas"].is_string() && tx["maxPriorityFeePerGas"].is_string(), "{tx}");
+    assert!(
+        filled["raw"].as_str().unwrap().starts_with("0x02") && filled["raw"].as_str().unwrap().ends_with("c0808080")
+    );
+    // Nonce 5, gas price 7, gas 8, to the account, a wei, no data, and zeros for the signature.
+    let call = json!({"from": SENDER, "to": SENDER, "value": "0x1", "nonce": "0x5", "gasPrice": "0x7", "gas": "0x8"});
+    let filled = node.ok("eth_fillTransaction", json!([call])).await;
+    let to = SENDER.to_string().to_lowercase();
+    assert_eq!(filled["raw"], format!("0xdd05070894{}0180808080", &to[2..]));
+    assert_eq!((&filled["tx"]["type"], &filled["tx"]["v"]), (&json!("0x0"), &json!("0x0")));
+    let empty = node.call("eth_fillTransaction", json!([{"from": SENDER}])).await;
+    assert_eq!(empty["error"]["code"], -32000, "{empty}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_any_kind_are_ids() {
+    let node = TestNode::start(&genesis(), config()).await;
+    for id in ["-1", "1.5", "1e3", "12345678901234567890123"] {
+        for method in ["eth_chainId", "eth_getLogs", "eth_sendRawTransaction", "nothing"] {
+            let call = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":[{{}}]}}"#);
+            let expected: Value = serde_json::from_str(id).unwrap();
+            let batch = node.post(format!("[{call}]")).await;
+            assert_eq!((&node.post(call).await["id"], &batch[0]["id"]), (&expected, &expected), "{method}");
+        }
+    }
+}
+
 /// The next message that is not one of the server's pings.
 async fn next_text(socket: &mut (impl futures::Stream<Item = Result<Message, Error>> + Unpin)) -> Value {
     loop {

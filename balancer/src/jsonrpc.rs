@@ -2,9 +2,11 @@
 
 use crate::filter;
 use alloy_primitives::Address;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt;
 
 /// geth's code for errors of the server; clients show the message.
 pub(crate) const SERVER_ERROR: i64 = -32000;
@@ -13,15 +15,20 @@ pub(crate) const INVALID_REQUEST: i64 = -32600;
 /// Request or answer above a limit (EIP-1474).
 pub(crate) const LIMIT_EXCEEDED: i64 = -32005;
 
-/// One call of a request.
-#[derive(Debug, Deserialize)]
+/// One call of a request; without a method it is none, and a node says so.
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Call<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     pub(crate) id: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) method: Cow<'a, str>,
     #[serde(borrow, default)]
     pub(crate) params: Option<&'a RawValue>,
+}
+
+/// An ID that is there, be it `null`.
+fn present<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// A request: its calls, and whether they came as a batch.
@@ -36,14 +43,29 @@ pub(crate) struct Request<'a> {
 pub(crate) enum Kind {
     /// Passed on as it is; `repeatable` on another node if the first fails.
     Plain { repeatable: bool },
-    /// `eth_sendRawTransaction`, with the transaction.
-    SendRaw(String),
+    /// No call at all: to be refused.
+    Invalid,
+    /// `eth_sendRawTransaction` and the like.
+    SendRaw(Sending),
+    /// `eth_sendTransaction` from this account.
+    SendUnlocked(Address),
     /// `eth_getTransactionCount` of this sender for `pending`.
     PendingNonce(Address),
     /// A call that answers a filter ID.
     NewFilter,
     /// A call with a filter ID of ours: the node's tag, and the ID it knows.
     UseFilter { tag: u32, id: String },
+}
+
+/// A raw transaction on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sending {
+    /// As the client sent it, `0x…`.
+    pub(crate) raw: String,
+    /// `eth_sendRawTransactionSync`: the answer is the receipt.
+    pub(crate) is_sync: bool,
+    /// Another node was asked before and failed; it may have passed the transaction on.
+    pub(crate) is_repeated: bool,
 }
 
 /// Why a request was not understood.
@@ -66,34 +88,87 @@ impl RequestError {
     }
 }
 
-/// Reads a request body.
+/// Reads a request body. Entries that are no calls stay where they are, for whoever answers to refuse them.
 pub(crate) fn parse(body: &[u8], max_batch: usize) -> Result<Request<'_>, RequestError> {
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if first != Some(&b'[') {
-        let call = serde_json::from_slice(body).map_err(|_| RequestError::NotJsonRpc)?;
-        return Ok(Request { calls: vec![call], batch: false });
+        let json = serde_json::from_slice::<&RawValue>(body).map_err(|_| RequestError::NotJsonRpc)?;
+        return Ok(Request { calls: vec![Call::read(json)], batch: false });
     }
-    let calls: BoundedCalls<'_> = serde_json::from_slice(body).map_err(|_| RequestError::NotJsonRpc)?;
-    if calls.0.is_empty() {
-        return Err(RequestError::EmptyBatch);
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let entries = UpTo(max_batch).deserialize(&mut deserializer).map_err(|_| RequestError::NotJsonRpc)?;
+    deserializer.end().map_err(|_| RequestError::NotJsonRpc)?;
+    match entries {
+        Some(entries) if entries.is_empty() => Err(RequestError::EmptyBatch),
+        Some(entries) => Ok(Request { calls: entries.into_iter().map(Call::read).collect(), batch: true }),
+        None => Err(RequestError::BatchTooLong { limit: max_batch }),
     }
-    // Every call takes at least some 15 bytes, so the list was never larger than the body.
-    if calls.0.len() > max_batch {
-        return Err(RequestError::BatchTooLong { limit: max_batch });
-    }
-    Ok(Request { calls: calls.0, batch: true })
 }
 
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct BoundedCalls<'a>(#[serde(borrow)] Vec<Call<'a>>);
+/// Reads so many entries of a batch; `None` if there are more, which are not kept.
+struct UpTo(usize);
+
+impl<'a> DeserializeSeed<'a> for UpTo {
+    type Value = Option<Vec<&'a RawValue>>;
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'a> Visitor<'a> for UpTo {
+    type Value = Option<Vec<&'a RawValue>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a batch")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut kept = Vec::new();
+        while kept.len() < self.0 {
+            match entries.next_element()? {
+                Some(entry) => kept.push(entry),
+                None => return Ok(Some(kept)),
+            }
+        }
+        let mut more = false;
+        while entries.next_element::<IgnoredAny>()?.is_some() {
+            more = true;
+        }
+        Ok((!more).then_some(kept))
+    }
+}
+
+impl<'a> Call<'a> {
+    fn read(json: &'a RawValue) -> Self {
+        #[derive(Deserialize)]
+        struct OnlyId<'a> {
+            #[serde(borrow)]
+            id: &'a RawValue,
+        }
+        serde_json::from_str(json.get()).unwrap_or_else(|_| {
+            let id = serde_json::from_str::<OnlyId<'a>>(json.get()).ok().map(|only| only.id);
+            // What cannot be an ID is not sent back as one.
+            let id = id.filter(|id| !id.get().starts_with(['{', '[']));
+            Self { id, ..Self::default() }
+        })
+    }
+}
 
 impl Call<'_> {
     /// What this call needs.
     pub(crate) fn kind(&self) -> Kind {
         let plain = Kind::Plain { repeatable: is_repeatable(&self.method) };
         match self.method.as_ref() {
-            "eth_sendRawTransaction" => self.params::<(String,)>().map_or(plain, |(raw,)| Kind::SendRaw(raw)),
+            _ if self.is_invalid() => Kind::Invalid,
+            method @ ("eth_sendRawTransaction" | "eth_sendRawTransactionSync") => {
+                let raw = self.params::<Vec<&RawValue>>().and_then(|all| serde_json::from_str(all.first()?.get()).ok());
+                let is_sync = method.ends_with("Sync");
+                raw.map_or(plain, |raw| Kind::SendRaw(Sending { raw, is_sync, is_repeated: false }))
+            }
+            "eth_sendTransaction" => {
+                self.params::<(Unlocked,)>().map_or(plain, |(call,)| Kind::SendUnlocked(call.from))
+            }
             "eth_getTransactionCount" => match self.params::<(Address, serde_json::Value)>() {
                 Some((sender, block)) if block == "pending" => Kind::PendingNonce(sender),
                 _ => plain,
@@ -109,12 +184,34 @@ impl Call<'_> {
 
     /// A notification gets no answer.
     pub(crate) fn is_notification(&self) -> bool {
-        self.id.is_none()
+        self.id.is_none() && !self.is_invalid()
+    }
+
+    fn is_invalid(&self) -> bool {
+        self.method.is_empty()
     }
 
     fn params<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
         serde_json::from_str(self.params?.get()).ok()
     }
+}
+
+impl Kind {
+    /// Whether a request of such calls alone goes to a node as it came.
+    pub(crate) fn is_passed_on(&self) -> bool {
+        matches!(self, Self::Plain { .. } | Self::Invalid)
+    }
+
+    /// Whether another node may be asked if the first fails.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::Plain { repeatable: false } | Self::SendUnlocked(_))
+    }
+}
+
+/// The account of an `eth_sendTransaction`.
+#[derive(Deserialize)]
+struct Unlocked {
+    from: Address,
 }
 
 /// Whether asking another node as well does no harm. What is not known to be a read is not repeated.
@@ -172,6 +269,18 @@ impl Outcome {
         match self {
             Self::Result(result) => serde_json::from_str(result.get()).ok(),
             Self::Error(_) => None,
+        }
+    }
+
+    /// Whether this is an error with this code.
+    pub(crate) fn is_error(&self, expected: i64) -> bool {
+        #[derive(Deserialize)]
+        struct Code {
+            code: i64,
+        }
+        match self {
+            Self::Error(error) => serde_json::from_str::<Code>(error.get()).is_ok_and(|error| error.code == expected),
+            Self::Result(_) => false,
         }
     }
 

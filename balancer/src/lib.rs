@@ -25,6 +25,7 @@ mod pages;
 mod rebroadcast;
 mod registry;
 mod rpc;
+mod sending;
 mod server;
 mod service;
 mod status;

@@ -7,12 +7,13 @@ use crate::clients::{Client, Clients};
 use crate::config::Limits;
 use crate::filter;
 use crate::jsonrpc::{
-    Kind, LIMIT_EXCEEDED, Outcome, Request, SERVER_ERROR, one_param, parse, read_replies, write_answer, write_calls,
-    write_error,
+    INVALID_REQUEST, Kind, LIMIT_EXCEEDED, Outcome, Request, SERVER_ERROR, one_param, parse, read_replies,
+    write_answer, write_calls, write_error,
 };
 use crate::metrics;
 use crate::node_client::{Answer, AskError, HEAD_HEADER, NodeClient, json_headers, remove_hop_by_hop};
 use crate::rebroadcast::Keeper;
+use crate::sending::Turns;
 use crate::targets::{NoTarget, Target, Targets};
 use alloy_primitives::U64;
 use axum::body::{Body, Bytes};
@@ -38,8 +39,18 @@ pub(crate) struct Rpc {
     pub(crate) clients: Clients,
     pub(crate) keeper: Keeper,
     pub(crate) limits: Limits,
+    pub(crate) turns: Turns,
     client: NodeClient,
-    in_flight: Semaphore,
+    pub(crate) in_flight: Semaphore,
+}
+
+/// A node's answer to a client.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) answer: Answer,
+    pub(crate) target: Arc<Target>,
+    /// A node before it failed with the request in its hands.
+    pub(crate) is_repeated: bool,
 }
 
 /// Why the balancer answers instead of a node.
@@ -82,6 +93,12 @@ impl Refused {
         }
     }
 
+    /// For one call.
+    pub(crate) fn outcome(&self) -> Outcome {
+        count(self);
+        Outcome::error(self.code(), &self.to_string())
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::NoNode { .. } => "no_node",
@@ -103,7 +120,8 @@ impl Rpc {
         client: NodeClient,
         limits: Limits,
     ) -> Self {
-        Self { targets, clients, keeper, limits, client, in_flight: Semaphore::new(limits.in_flight) }
+        let (turns, in_flight) = (Turns::default(), Semaphore::new(limits.in_flight));
+        Self { targets, clients, keeper, limits, turns, client, in_flight }
     }
 
     /// Answers one POST.
@@ -122,10 +140,10 @@ impl Rpc {
         let client = self.clients.identify(peer, headers);
         let forwarded = forwarded_headers(headers, peer);
         let kinds: Vec<Kind> = request.calls.iter().map(super::jsonrpc::Call::kind).collect();
-        let response = if kinds.iter().all(|kind| matches!(kind, Kind::Plain { .. })) {
-            let repeatable = is_repeatable(&kinds);
+        let response = if kinds.iter().all(Kind::is_passed_on) {
+            let repeatable = kinds.iter().all(Kind::is_repeatable);
             match self.serve(&client, &forwarded, body.clone(), repeatable).await {
-                Ok((answer, target)) => {
+                Ok(Served { answer, target, .. }) => {
                     self.learn_head(&client, &target, &request, &answer);
                     pass_on(answer, &target)
                 }
@@ -180,14 +198,15 @@ impl Rpc {
     }
 
     /// Asks the client's node, and others if that fails and the request may be repeated.
-    async fn serve(
+    pub(crate) async fn serve(
         &self,
         client: &Client,
         headers: &HeaderMap,
         body: Bytes,
         repeatable: bool,
-    ) -> Result<(Answer, Arc<Target>), Refused> {
+    ) -> Result<Served, Refused> {
         let mut tried = Vec::new();
+        let mut is_repeated = false;
         let mut last = None;
         loop {
             let target = match self.choose(client, &tried).await {
@@ -204,7 +223,7 @@ impl Rpc {
                 Ok(answer) => {
                     client.stick_to(&target.info.url);
                     self.saw(client, &target, answer.head());
-                    return Ok((answer, target));
+                    return Ok(Served { answer, target, is_repeated });
                 }
                 Err(error) => error,
             };
@@ -213,6 +232,8 @@ impl Rpc {
                 self.targets.failed(&target, "cannot connect");
             } else if !repeatable {
                 return Err(Refused::Lost(error));
+            } else {
+                is_repeated = true;
             }
             tried.push(target.info.url.clone());
             let hopeless = matches!(error, AskError::Timeout(_) | AskError::TooLarge { .. });
@@ -249,7 +270,7 @@ impl Rpc {
 
     /// Serves a request with calls that need more than passing on. Answers one outcome for each call, and the headers
     /// and node of the main part.
-    async fn split(
+    pub(crate) async fn split(
         &self,
         client: &Client,
         headers: &HeaderMap,
@@ -257,10 +278,17 @@ impl Rpc {
         kinds: Vec<Kind>,
     ) -> (Vec<Outcome>, Option<(HeaderMap, Arc<Target>)>) {
         let mut pinned: BTreeMap<u32, Vec<(usize, &str)>> = BTreeMap::new();
-        let mut main = Vec::new();
-        for (index, kind) in kinds.iter().enumerate() {
+        let (mut main, mut apart, mut sent_by) = (Vec::new(), Vec::new(), None);
+        for (index, (call, kind)) in request.calls.iter().zip(&kinds).enumerate() {
             match kind {
                 Kind::UseFilter { tag, id } => pinned.entry(*tag).or_default().push((index, id)),
+                // One after the other, and before what may look at what they did.
+                Kind::SendUnlocked(from) => {
+                    let (outcome, source) = self.send_unlocked(client, headers, call, *from).await;
+                    apart.push((index, outcome));
+                    sent_by = source.or(sent_by);
+                }
+                Kind::Invalid => apart.push((index, Outcome::error(INVALID_REQUEST, "invalid request"))),
                 _ => main.push(index),
             }
         }
@@ -269,13 +297,14 @@ impl Rpc {
             futures::join!(self.main_part(client, headers, request, &kinds, &main), futures::future::join_all(pinned));
         let mut outcomes: Vec<Option<Outcome>> = vec![None; request.calls.len()];
         let (main_outcomes, source) = main_part;
-        for (index, outcome) in main.into_iter().zip(main_outcomes).chain(filters.into_iter().flatten()) {
+        let filters = filters.into_iter().flatten();
+        for (index, outcome) in main.into_iter().zip(main_outcomes).chain(filters).chain(apart) {
             if let Some(slot) = outcomes.get_mut(index) {
                 *slot = Some(outcome);
             }
         }
         let unanswered = || Outcome::error(SERVER_ERROR, "the node left this call unanswered");
-        (outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unanswered)).collect(), source)
+        (outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unanswered)).collect(), source.or(sent_by))
     }
 
     async fn main_part(
@@ -292,8 +321,9 @@ impl Rpc {
             return (Vec::new(), None);
         }
         let calls = picked.iter().map(|(call, _)| (call.method.as_ref(), call.params.map(Cow::Borrowed)));
-        let repeatable = picked.iter().all(|(_, kind)| !matches!(kind, Kind::Plain { repeatable: false }));
-        let (answer, target) = match self.serve(client, headers, write_calls(calls).into(), repeatable).await {
+        let repeatable = picked.iter().all(|(_, kind)| kind.is_repeatable());
+        let served = self.serve(client, headers, write_calls(calls).into(), repeatable).await;
+        let Served { answer, target, is_repeated } = match served {
             Ok(served) => served,
             Err(refused) => {
                 count(&refused);
@@ -308,31 +338,13 @@ impl Rpc {
         let replies = read_replies(&answer.body, picked.len());
         let mut outcomes: Vec<_> = replies.into_iter().map(|reply| reply.unwrap_or_else(unanswered)).collect();
         let kinds: Vec<&Kind> = picked.iter().map(|(_, kind)| *kind).collect();
-        self.settle(&kinds, &mut outcomes, &target).await;
+        self.settle(&kinds, &mut outcomes, &target, is_repeated).await;
         (outcomes, Some((answer.headers, target)))
     }
 
     /// Remembers acknowledged transactions, then corrects nonces and filter IDs.
-    pub(crate) async fn settle(&self, kinds: &[&Kind], outcomes: &mut [Outcome], target: &Target) {
-        let raws = |kind: &&Kind| match kind {
-            Kind::SendRaw(raw) => Some(raw.clone()),
-            _ => None,
-        };
-        let mut decoded = Keeper::decode(kinds.iter().filter_map(raws).collect()).await.into_iter();
-        let mut acknowledged = Vec::new();
-        for (kind, outcome) in kinds.iter().zip(outcomes.iter_mut()) {
-            if !matches!(kind, Kind::SendRaw(_)) {
-                continue;
-            }
-            let Some(Some(transaction)) = decoded.next() else { continue };
-            if outcome.message().is_some_and(|message| is_already_known(&message)) {
-                *outcome = Outcome::text(&transaction.hash.to_string());
-            }
-            if matches!(outcome, Outcome::Result(_)) {
-                acknowledged.push(transaction);
-            }
-        }
-        self.keeper.acknowledged(acknowledged, target);
+    pub(crate) async fn settle(&self, kinds: &[&Kind], outcomes: &mut [Outcome], target: &Target, is_repeated: bool) {
+        self.settle_sent(kinds, outcomes, target, is_repeated).await;
         for (kind, outcome) in kinds.iter().zip(outcomes.iter_mut()) {
             let corrected = match kind {
                 Kind::PendingNonce(sender) => {
@@ -401,18 +413,6 @@ impl Rpc {
             Err(error) => every(Outcome::error(SERVER_ERROR, &Refused::Lost(error).to_string())),
         }
     }
-}
-
-fn is_repeatable(kinds: &[Kind]) -> bool {
-    kinds.iter().all(|kind| *kind == Kind::Plain { repeatable: true })
-}
-
-/// Whether an error says that the pool or the chain has this very transaction: geth, reth, Besu, Nethermind.
-pub(crate) fn is_already_known(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    ["already known", "known transaction", "alreadyknown", "already imported"]
-        .iter()
-        .any(|words| message.contains(words))
 }
 
 /// What a node may know of the client's request.

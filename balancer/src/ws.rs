@@ -6,7 +6,9 @@
 
 use crate::clients::Client;
 use crate::metrics;
+use crate::node_client::json_headers;
 use crate::rpc::{Refused, Rpc, forwarded_headers, refuse};
+use crate::sending::goes_apart;
 use crate::server::peer;
 use crate::targets::Target;
 use crate::ws_session::{Incoming, Session, new_head};
@@ -20,7 +22,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
@@ -35,6 +37,8 @@ const DEAD_AFTER: Duration = Duration::from_secs(70);
 /// Close code of RFC 6455's registry: the service restarts, connect again.
 const SERVICE_RESTART: u16 = 1012;
 const ATTEMPTS: usize = 3;
+/// Answers found apart that may wait for the client to read.
+const APART: usize = 16;
 
 pub(crate) type Node = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(crate) type ToNode = SplitSink<Node, Message>;
@@ -72,6 +76,7 @@ impl WebSockets {
             Err(refused) => return refuse(&refused, None),
         };
         let limit = self.rpc.limits.request_bytes;
+        let (apart, answered_apart) = mpsc::channel(APART);
         let pump = Pump {
             rpc: Arc::clone(&self.rpc),
             client,
@@ -80,6 +85,8 @@ impl WebSockets {
             session: Mutex::default(),
             heard: Mutex::new(Instant::now()),
             stuck: Notify::new(),
+            apart,
+            answered_apart: tokio::sync::Mutex::new(answered_apart),
         };
         let shutdown = self.shutdown.clone();
         upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| async move {
@@ -136,6 +143,9 @@ pub(crate) struct Pump {
     heard: Mutex<Instant>,
     /// A message could not be sent to the node.
     stuck: Notify,
+    /// Answers that were found apart from the node's WebSocket, from whoever found them to the client.
+    apart: mpsc::Sender<String>,
+    answered_apart: tokio::sync::Mutex<mpsc::Receiver<String>>,
 }
 
 /// Why passing messages ended.
@@ -182,6 +192,10 @@ impl Pump {
         while let Some(Ok(message)) = from_client.next().await {
             *self.heard.lock() = Instant::now();
             let message = match message {
+                ClientMessage::Text(text) if goes_apart(&text, self.rpc.limits.batch) => {
+                    self.answer_apart(text.to_string());
+                    continue;
+                }
                 ClientMessage::Text(text) => {
                     let translated = self.session.lock().outgoing(&text, self.rpc.limits.batch);
                     Message::text(translated.as_deref().unwrap_or(&text))
@@ -200,10 +214,29 @@ impl Pump {
         End::Over
     }
 
+    /// In a task of its own: another node may go on with the connection meanwhile.
+    fn answer_apart(&self, text: String) {
+        let (rpc, client, answers) = (Arc::clone(&self.rpc), Arc::clone(&self.client), self.apart.clone());
+        let mut headers = json_headers();
+        for name in [header::AUTHORIZATION, header::HeaderName::from_static("x-forwarded-for")] {
+            if let Some(value) = self.headers.get(&name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        tokio::spawn(async move {
+            let answer = rpc.answer_apart(&client, &headers, &text).await;
+            if !answer.is_empty() {
+                // A client that has gone reads no answer.
+                let _ = answers.send(answer).await;
+            }
+        });
+    }
+
     async fn node_to_client(&self, from_node: &mut FromNode, to_client: &mut ToClient) -> End {
         let mut pings = tokio::time::interval(PING_EVERY);
         let gone = self.target.gone();
         tokio::pin!(gone);
+        let mut answered_apart = self.answered_apart.lock().await;
         loop {
             // Only waiting is broken off, never a message on its way to the client; what has come is passed on first.
             let message = tokio::select! {
@@ -215,6 +248,12 @@ impl Pump {
                     Some(Ok(Message::Ping(Vec::new().into())))
                 }
                 message = from_node.next() => message,
+                Some(answer) = answered_apart.recv() => {
+                    if !send(to_client, ClientMessage::Text(answer.into())).await {
+                        return End::Over;
+                    }
+                    continue;
+                }
                 () = &mut gone => return End::NodeGone,
                 () = self.stuck.notified() => return End::NodeGone,
             };
@@ -254,7 +293,7 @@ impl Pump {
             Incoming::Answers(answers) => answers,
         };
         let kinds: Vec<_> = answers.kinds.iter().collect();
-        self.rpc.settle(&kinds, &mut answers.outcomes, &self.target).await;
+        self.rpc.settle(&kinds, &mut answers.outcomes, &self.target, false).await;
         Some(answers.write().into())
     }
 }

@@ -70,7 +70,7 @@ impl Session {
                 continue;
             }
             let kind = call.kind();
-            message.repeatable &= kind != Kind::Plain { repeatable: false };
+            message.repeatable &= kind.is_repeatable();
             message.unanswered += 1;
             if let Some((before, _)) = self.waiting.insert(id, (number, wanted(call, kind))) {
                 self.answered(before);
@@ -117,7 +117,7 @@ impl Session {
             if batch { serde_json::from_str(text) } else { serde_json::from_str(text).map(|reply| vec![reply]) };
         let Ok(replies) = replies else { return Incoming::Pass };
         let kinds: Vec<Kind> = replies.iter().map(|reply| self.settled(reply, head)).collect();
-        if kinds.iter().all(|kind| matches!(kind, Kind::Plain { .. })) {
+        if kinds.iter().all(Kind::is_passed_on) {
             return Incoming::Pass;
         }
         let ids = replies.iter().map(|reply| reply.id).collect();
@@ -170,6 +170,11 @@ impl Session {
         let again = |message: &&Message| message.repeatable;
         let text = |message: &Message| self.translated(&message.text).unwrap_or_else(|| message.text.clone());
         let repeated = self.messages.values().filter(again).map(text).collect();
+        for (_, wanted) in self.waiting.values_mut() {
+            if let Wanted::Answer(Kind::SendRaw(sending)) = wanted {
+                sending.is_repeated = true;
+            }
+        }
         let lost: Vec<u64> =
             self.messages.iter().filter(|(_, one)| !one.repeatable).map(|(number, _)| *number).collect();
         self.waiting.retain(|_, (number, _)| !lost.contains(number));

@@ -8,6 +8,10 @@ fn kind(json: &str) -> Kind {
     parse(json.as_bytes(), 10).unwrap().calls[0].kind()
 }
 
+fn send_raw(is_sync: bool) -> Kind {
+    Kind::SendRaw(Sending { raw: "0x02".into(), is_sync, is_repeated: false })
+}
+
 #[test]
 fn calls_are_told_apart() {
     let read = Kind::Plain { repeatable: true };
@@ -16,8 +20,13 @@ fn calls_are_told_apart() {
     let cases = [
         (r#"{"id":1,"method":"eth_call","params":[{},"latest"]}"#.to_owned(), read),
         (r#"{"id":1,"method":"eth_sendTransaction","params":[{}]}"#.to_owned(), write),
+        (
+            format!(r#"{{"id":1,"method":"eth_sendTransaction","params":[{{"from":"{}","to":5}}]}}"#, Address::ZERO),
+            Kind::SendUnlocked(Address::ZERO),
+        ),
         (r#"{"id":1,"method":"admin_addPeer","params":["x"]}"#.to_owned(), Kind::Plain { repeatable: false }),
-        (r#"{"id":1,"method":"eth_sendRawTransaction","params":["0x02"]}"#.to_owned(), Kind::SendRaw("0x02".into())),
+        (r#"{"id":1,"method":"eth_sendRawTransaction","params":["0x02"]}"#.to_owned(), send_raw(false)),
+        (r#"{"id":1,"method":"eth_sendRawTransactionSync","params":["0x02",5]}"#.to_owned(), send_raw(true)),
         (
             format!(r#"{{"id":1,"method":"eth_getTransactionCount","params":["{}","pending"]}}"#, Address::ZERO),
             Kind::PendingNonce(Address::ZERO),
@@ -41,7 +50,7 @@ fn calls_are_told_apart() {
 
 #[test]
 fn rubbish_and_oversized_batches_are_refused() {
-    for json in ["", "nonsense", "{}", "[{}]", "[1]", r#"{"method":1}"#, "[", "\"x\"", "null"] {
+    for json in ["", "nonsense", "[", "[1,]", "{\"id\":1", "[1] 2"] {
         assert_eq!(parse(json.as_bytes(), 10).err(), Some(RequestError::NotJsonRpc), "{json}");
     }
     assert_eq!(parse(b" []", 10).err(), Some(RequestError::EmptyBatch));
@@ -49,6 +58,21 @@ fn rubbish_and_oversized_batches_are_refused() {
     assert_eq!(parse(format!("[{calls}]").as_bytes(), 10).err(), Some(RequestError::BatchTooLong { limit: 10 }));
     let deep = format!(r#"{{"id":1,"method":"x","params":{}"#, "[".repeat(100_000));
     assert_eq!(parse(deep.as_bytes(), 10).err(), Some(RequestError::NotJsonRpc));
+}
+
+/// One bad entry of a batch had all of it refused, and the ID of a bad request was lost.
+#[test]
+fn what_is_no_call_is_refused_by_itself_with_its_id() {
+    for (json, id) in [("{}", None), ("1", None), ("null", None), (r#"{"id":7}"#, Some("7"))] {
+        let request = parse(json.as_bytes(), 10).unwrap();
+        assert_eq!((request.calls[0].kind(), request.calls[0].id.map(RawValue::get)), (Kind::Invalid, id), "{json}");
+    }
+    let body = br#"[{"id":1,"method":"x"},{"id":2,"method":5},null,{"id":{},"method":5},{"id":null,"method":"x"},{"method":"x"}]"#;
+    let request = parse(body, 10).unwrap();
+    let outcomes = request.calls.iter().map(|_| Outcome::text("")).collect();
+    let answer: serde_json::Value = serde_json::from_slice(&write_answer(&request, outcomes)).unwrap();
+    let ids: Vec<_> = answer.as_array().unwrap().iter().map(|one| one["id"].to_string()).collect();
+    assert_eq!(ids, ["1", "2", "null", "null", "null"], "all but the notification");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::jsonrpc::Sending;
 
 fn answers<'a>(session: &mut Session, text: &'a str) -> Option<Answers<'a>> {
     match session.incoming(text, 0) {
@@ -17,7 +18,8 @@ fn only_watched_answers_are_taken_out() {
     assert!(answers(&mut session, r#"{"id":2,"result":"0x1"}"#).is_none());
     assert!(answers(&mut session, "rubbish").is_none());
     let taken = answers(&mut session, r#"{"jsonrpc":"2.0","id":"a","result":"0xabc"}"#).unwrap();
-    assert_eq!(taken.kinds, [Kind::SendRaw("0x02".into())]);
+    let sending = Sending { raw: "0x02".into(), is_sync: false, is_repeated: false };
+    assert_eq!(taken.kinds, [Kind::SendRaw(sending)]);
     assert_eq!(taken.write(), r#"{"jsonrpc":"2.0","id":"a","result":"0xabc"}"#);
     assert!(session.waiting.is_empty() && session.messages.is_empty() && session.bytes == 0);
 }
@@ -59,6 +61,20 @@ fn reads_are_asked_again_and_writes_are_not() {
     assert_eq!(session.unanswered(), (vec![read.to_owned()], vec![]));
     session.incoming(r#"{"id":1,"result":"0x"}"#, 0);
     assert_eq!(session.unanswered(), (vec![], vec![]));
+}
+
+#[test]
+fn what_is_asked_again_is_known_to_be() {
+    let mut session = Session::default();
+    session.outgoing(r#"{"id":1,"method":"eth_sendRawTransaction","params":["0x02"]}"#, 10);
+    session.unanswered();
+    session.outgoing(r#"{"id":2,"method":"eth_sendRawTransaction","params":["0x03"]}"#, 10);
+    let mut repeated = |id: u64| {
+        let answer = format!(r#"{{"id":{id},"result":"0x"}}"#);
+        let taken = answers(&mut session, &answer).unwrap();
+        matches!(&taken.kinds[0], Kind::SendRaw(sending) if sending.is_repeated)
+    };
+    assert!(repeated(1) && !repeated(2));
 }
 
 const NOTE: &str = r#"{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0xb","result":{"number":"0x7","hash":"0x07","parentHash":"0x06"}}}"#;

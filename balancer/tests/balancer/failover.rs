@@ -1,6 +1,6 @@
 //! Nodes that die, hang, lag and come back; what a client sees meanwhile.
 
-use crate::support::{Front, Node, eventually, healthy, request, transaction};
+use crate::support::{Front, Node, eventually, healthy, request, transaction, unlocked};
 use alloy_signer_local::PrivateKeySigner;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -156,15 +156,66 @@ async fn an_acknowledged_transaction_survives_its_node_and_nonces_never_go_back(
     front.until("nothing is outstanding", |status| status["outstandingTransactions"] == 0).await;
 }
 
+/// Two sends that had taken one nonce were both told of success.
 #[tokio::test]
-async fn sending_a_transaction_again_is_a_success() {
+async fn a_transaction_that_the_client_sends_again_is_already_known() {
     let (front, _own, _other) = pair(5).await;
     let (raw, hash) = transaction(&PrivateKeySigner::random(), 0);
-    for _ in 0..3 {
-        assert_eq!(front.call("eth_sendRawTransaction", json!([raw])).await["result"], hash);
-    }
+    assert_eq!(front.call("eth_sendRawTransaction", json!([raw])).await["result"], hash);
+    assert_eq!(front.call("eth_sendRawTransaction", json!([raw])).await["error"]["message"], "already known");
     let refused = front.call("eth_sendRawTransaction", json!(["0x01"])).await;
     assert!(refused["error"].is_object(), "{refused}");
+}
+
+#[tokio::test]
+async fn a_transaction_that_the_balancer_sends_again_is_a_success() {
+    for method in ["eth_sendRawTransaction", "eth_sendRawTransactionSync"] {
+        let (front, own, other) = pair(5).await;
+        let (raw, hash) = transaction(&PrivateKeySigner::random(), 0);
+        // As if the node had passed it on, and then hung.
+        let body = request(1, "eth_sendRawTransaction", json!([raw]));
+        assert!(front.http.post(other.url()).json(&body).send().await.unwrap().status().is_success());
+        other.script.mined.lock().insert(hash.clone(), 6);
+        own.script.hang.store(true, Ordering::SeqCst);
+        let result = front.call(method, json!([raw])).await["result"].clone();
+        assert_eq!(result, if method.ends_with("Sync") { json!({"blockNumber": "0x6"}) } else { json!(hash) });
+        own.script.hang.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Nodes do not know what others have signed: each gave out the same nonces, and of two transactions one was lost.
+#[tokio::test]
+async fn nonces_of_an_account_that_nodes_sign_for_are_given_out_once() {
+    let nodes = ["a", "b", "c"].map(|name| Node::start(name, 5));
+    let front = Front::new(&nodes.each_ref()).await;
+    let from = unlocked().address();
+    let body = request(1, "eth_sendTransaction", json!([{"from": from, "to": from}]));
+    let names: Vec<String> = (0..24).map(|client| format!("client {client}")).collect();
+    let sent = futures::future::join_all(names.iter().map(|name| front.send(&body, name))).await;
+    let hashes: std::collections::BTreeSet<_> =
+        sent.iter().map(|(_, _, answer)| answer["result"].to_string()).collect();
+    assert_eq!(hashes.len(), 24, "{hashes:?}");
+    let expected: Vec<_> = (0..24).map(|nonce| (from, nonce)).collect();
+    for node in &nodes {
+        let script = std::sync::Arc::clone(&node.script);
+        let expected = expected.clone();
+        let whole = move || script.pool.lock().keys().copied().collect::<Vec<_>>() == expected;
+        eventually("every node has all of them", whole).await;
+    }
+    assert!(nodes.iter().filter(|node| node.script.asked("eth_sendTransaction") > 0).count() > 1, "several signed");
+    let count = front.call("eth_getTransactionCount", json!([from, "pending"])).await;
+    assert_eq!(count["result"], "0x18");
+    let (_, headers, _) = front.send(&body, "client 1").await;
+    assert_eq!(headers["access-control-allow-origin"], "*", "a page may read the answer");
+    // A nonce that is named stays, and what is no call is refused by itself.
+    let named = json!([{"jsonrpc": "2.0", "id": 1, "method": "eth_sendTransaction", "params": [{"from": from, "nonce": "0x30"}]},
+        {"jsonrpc": "2.0", "id": 2}, {"jsonrpc": "2.0", "id": 3, "method": "eth_blockNumber"}]);
+    let (_, _, answers) = front.send(&named, "client 2").await;
+    assert_eq!(
+        (&answers[0]["result"], &answers[2]["result"]),
+        (&json!(transaction(&unlocked(), 0x30).1), &json!("0x5"))
+    );
+    assert_eq!((&answers[1]["id"], &answers[1]["error"]["code"]), (&json!(2), &json!(-32600)));
 }
 
 #[tokio::test]

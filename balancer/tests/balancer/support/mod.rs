@@ -37,6 +37,8 @@ pub struct Script {
     pub asked: parking_lot::Mutex<HashMap<String, u64>>,
     /// The pool: sender and nonce to hash.
     pub pool: parking_lot::Mutex<BTreeMap<(Address, u64), String>>,
+    /// Hash to what was sent.
+    pub raws: parking_lot::Mutex<HashMap<String, String>>,
     /// Hash to block.
     pub mined: parking_lot::Mutex<HashMap<String, u64>>,
 }
@@ -66,13 +68,21 @@ impl Script {
             "eth_blockNumber" => json!(format!("{:#x}", self.head.load(Ordering::SeqCst))),
             "eth_syncing" => json!(false),
             "web3_clientVersion" => json!(self.name),
-            "eth_sendRawTransaction" => return self.send_raw(call, params[0].as_str().unwrap()),
+            "eth_sendRawTransaction" | "eth_sendRawTransactionSync" => {
+                return self.send_raw(call, params[0].as_str().unwrap());
+            }
             "eth_getTransactionCount" => {
                 let sender: Address = params[0].as_str().unwrap().parse().unwrap();
                 let pool = self.pool.lock();
                 let next = (0..).find(|nonce| !pool.contains_key(&(sender, *nonce))).unwrap();
                 json!(format!("{next:#x}"))
             }
+            "eth_sendTransaction" => {
+                let nonce = params[0]["nonce"].as_str().expect("the balancer names it");
+                let nonce = u64::from_str_radix(nonce.trim_start_matches("0x"), 16).unwrap();
+                return self.send_raw(call, &transaction(&unlocked(), nonce).0);
+            }
+            "eth_getRawTransactionByHash" => json!(self.raws.lock().get(params[0].as_str().unwrap())),
             "eth_getTransactionReceipt" => {
                 let block = self.mined.lock().get(params[0].as_str().unwrap()).copied();
                 block.map_or(Value::Null, |block| json!({"blockNumber": format!("{block:#x}")}))
@@ -98,6 +108,7 @@ impl Script {
         }
         let transaction = TxEnvelope::decode_2718_exact(&hex::decode(raw).unwrap()).unwrap();
         let key = (transaction.recover_signer().unwrap(), transaction.nonce());
+        self.raws.lock().insert(transaction.tx_hash().to_string(), raw.to_owned());
         match self.pool.lock().insert(key, transaction.tx_hash().to_string()) {
             Some(known) if known == transaction.tx_hash().to_string() => error(call, "already known"),
             _ => json!({"jsonrpc": "2.0", "id": call["id"], "result": transaction.tx_hash()}),
@@ -132,7 +143,8 @@ async fn serve(State(script): State<Arc<Script>>, request: Request) -> Response 
     }
     let body = body.collect().await.unwrap().to_bytes();
     let request: Value = serde_json::from_slice(&body).unwrap();
-    if request["method"] == "eth_sendTransaction" || request["method"] == "test_hang" {
+    let hangs = request["method"] == "eth_sendTransaction" && request["params"][0]["from"].is_null();
+    if hangs || request["method"] == "test_hang" {
         script.call(&request);
         std::future::pending::<()>().await;
     }
@@ -309,6 +321,11 @@ pub fn healthy(status: &Value) -> Vec<String> {
 
 pub fn request(id: u64, method: &str, params: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+}
+
+/// The account that every node can sign for.
+pub fn unlocked() -> PrivateKeySigner {
+    PrivateKeySigner::from_slice(&[7; 32]).unwrap()
 }
 
 /// A signed transaction: raw, hash.

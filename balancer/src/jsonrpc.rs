@@ -1,12 +1,13 @@
 //! JSON-RPC 2.0 as far as a balancer must read it: parsed once, payloads borrowed and never rebuilt. Pure.
 
 use crate::filter;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U64};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 /// geth's code for errors of the server; clients show the message.
 pub(crate) const SERVER_ERROR: i64 = -32000;
@@ -64,8 +65,19 @@ pub(crate) struct Sending {
     pub(crate) raw: String,
     /// `eth_sendRawTransactionSync`: the answer is the receipt.
     pub(crate) is_sync: bool,
+    /// How long the client would have that waited for, if it says.
+    pub(crate) patience: Option<Duration>,
     /// Another node was asked before and failed; it may have passed the transaction on.
     pub(crate) is_repeated: bool,
+}
+
+impl Sending {
+    fn read(params: &[&RawValue], is_sync: bool) -> Option<Self> {
+        let raw = serde_json::from_str(params.first()?.get()).ok()?;
+        let patience = params.get(1).and_then(|wait| serde_json::from_str::<U64>(wait.get()).ok());
+        let patience = patience.map(|wait| Duration::from_millis(wait.to()));
+        Some(Self { raw, is_sync, patience, is_repeated: false })
+    }
 }
 
 /// Why a request was not understood.
@@ -146,6 +158,10 @@ impl<'a> Call<'a> {
             #[serde(borrow)]
             id: &'a RawValue,
         }
+        // A list would do for its fields in their order.
+        if !json.get().starts_with('{') {
+            return Self::default();
+        }
         serde_json::from_str(json.get()).unwrap_or_else(|_| {
             let id = serde_json::from_str::<OnlyId<'a>>(json.get()).ok().map(|only| only.id);
             // What cannot be an ID is not sent back as one.
@@ -162,9 +178,8 @@ impl Call<'_> {
         match self.method.as_ref() {
             _ if self.is_invalid() => Kind::Invalid,
             method @ ("eth_sendRawTransaction" | "eth_sendRawTransactionSync") => {
-                let raw = self.params::<Vec<&RawValue>>().and_then(|all| serde_json::from_str(all.first()?.get()).ok());
-                let is_sync = method.ends_with("Sync");
-                raw.map_or(plain, |raw| Kind::SendRaw(Sending { raw, is_sync, is_repeated: false }))
+                let sending = Sending::read(&self.params::<Vec<_>>().unwrap_or_default(), method.ends_with("Sync"));
+                sending.map_or(plain, Kind::SendRaw)
             }
             "eth_sendTransaction" => {
                 self.params::<(Unlocked,)>().map_or(plain, |(call,)| Kind::SendUnlocked(call.from))
@@ -204,7 +219,7 @@ impl Kind {
 
     /// Whether another node may be asked if the first fails.
     pub(crate) fn is_repeatable(&self) -> bool {
-        !matches!(self, Self::Plain { repeatable: false } | Self::SendUnlocked(_))
+        !matches!(self, Self::Plain { repeatable: false } | Self::SendUnlocked(_) | Self::Invalid)
     }
 }
 
@@ -251,12 +266,19 @@ pub(crate) enum Outcome {
 struct ErrorObject<'a> {
     code: i64,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a str>,
 }
 
 impl Outcome {
     /// An error of the balancer's own.
     pub(crate) fn error(code: i64, message: &str) -> Self {
-        Self::Error(raw(&ErrorObject { code, message }))
+        Self::Error(raw(&ErrorObject { code, message, data: None }))
+    }
+
+    /// The same, with data.
+    pub(crate) fn error_with_data(code: i64, message: &str, data: &str) -> Self {
+        Self::Error(raw(&ErrorObject { code, message, data: Some(data) }))
     }
 
     /// A string as result.
@@ -371,7 +393,7 @@ pub(crate) fn write_answer(request: &Request<'_>, outcomes: Vec<Outcome>) -> Vec
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<Box<RawValue>>,
     }
-    let answered = request.calls.iter().zip(outcomes).filter(|(call, _)| !call.is_notification() || !request.batch);
+    let answered = request.calls.iter().zip(outcomes).filter(|(call, _)| !call.is_notification());
     let answers: Vec<_> = answered
         .map(|(call, outcome)| {
             let (result, error) = match outcome {

@@ -1,7 +1,7 @@
 //! JSON-RPC over HTTP: reads the request, decides what each call needs, asks the right node, answers.
 //!
-//! A request of plain calls passes through byte for byte. Only raw transactions, pending nonces and filters are taken
-//! out and looked at. Must not know how targets are found or polled.
+//! A request of plain calls passes through byte for byte. Only transactions, pending nonces and filters are taken out and
+//! looked at. Must not know how targets are found or polled.
 
 use crate::clients::{Client, Clients};
 use crate::config::Limits;
@@ -43,6 +43,9 @@ pub(crate) struct Rpc {
     client: NodeClient,
     pub(crate) in_flight: Semaphore,
 }
+
+/// The headers of an answer, and the node it is from.
+pub(crate) type Source = (HeaderMap, Arc<Target>);
 
 /// A node's answer to a client.
 #[derive(Debug)]
@@ -125,7 +128,7 @@ impl Rpc {
     }
 
     /// Answers one POST.
-    pub(crate) async fn post(&self, peer: IpAddr, headers: &HeaderMap, body: Body) -> Response {
+    pub(crate) async fn post(self: &Arc<Self>, peer: IpAddr, headers: &HeaderMap, body: Body) -> Response {
         ::metrics::counter!(metrics::REQUESTS, "kind" => "rpc").increment(1);
         let Ok(_place) = self.in_flight.try_acquire() else { return refuse(&Refused::Busy, None) };
         let body = match self.read_body(body).await {
@@ -271,40 +274,60 @@ impl Rpc {
     /// Serves a request with calls that need more than passing on. Answers one outcome for each call, and the headers
     /// and node of the main part.
     pub(crate) async fn split(
-        &self,
-        client: &Client,
+        self: &Arc<Self>,
+        client: &Arc<Client>,
         headers: &HeaderMap,
         request: &Request<'_>,
         kinds: Vec<Kind>,
-    ) -> (Vec<Outcome>, Option<(HeaderMap, Arc<Target>)>) {
+    ) -> (Vec<Outcome>, Option<Source>) {
         let mut pinned: BTreeMap<u32, Vec<(usize, &str)>> = BTreeMap::new();
-        let (mut main, mut apart, mut sent_by) = (Vec::new(), Vec::new(), None);
-        for (index, (call, kind)) in request.calls.iter().zip(&kinds).enumerate() {
-            match kind {
-                Kind::UseFilter { tag, id } => pinned.entry(*tag).or_default().push((index, id)),
-                // One after the other, and before what may look at what they did.
-                Kind::SendUnlocked(from) => {
-                    let (outcome, source) = self.send_unlocked(client, headers, call, *from).await;
-                    apart.push((index, outcome));
-                    sent_by = source.or(sent_by);
-                }
-                Kind::Invalid => apart.push((index, Outcome::error(INVALID_REQUEST, "invalid request"))),
-                _ => main.push(index),
+        for (index, kind) in kinds.iter().enumerate() {
+            if let Kind::UseFilter { tag, id } = kind {
+                pinned.entry(*tag).or_default().push((index, id));
             }
         }
         let pinned = pinned.iter().map(|(tag, uses)| self.use_filters(client, headers, request, *tag, uses));
-        let (main_part, filters) =
-            futures::join!(self.main_part(client, headers, request, &kinds, &main), futures::future::join_all(pinned));
+        let in_order = self.in_order(client, headers, request, &kinds);
+        let ((in_order, source), filters) = futures::join!(in_order, futures::future::join_all(pinned));
         let mut outcomes: Vec<Option<Outcome>> = vec![None; request.calls.len()];
-        let (main_outcomes, source) = main_part;
-        let filters = filters.into_iter().flatten();
-        for (index, outcome) in main.into_iter().zip(main_outcomes).chain(filters).chain(apart) {
+        for (index, outcome) in in_order.into_iter().chain(filters.into_iter().flatten()) {
             if let Some(slot) = outcomes.get_mut(index) {
                 *slot = Some(outcome);
             }
         }
         let unanswered = || Outcome::error(SERVER_ERROR, "the node left this call unanswered");
-        (outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unanswered)).collect(), source.or(sent_by))
+        (outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unanswered)).collect(), source)
+    }
+
+    /// All calls but those on filters, in their order: what a node signs by itself, the others together.
+    async fn in_order(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        headers: &HeaderMap,
+        request: &Request<'_>,
+        kinds: &[Kind],
+    ) -> (Vec<(usize, Outcome)>, Option<Source>) {
+        let deadline = Instant::now() + self.limits.request_time();
+        let (mut done, mut source, mut together) = (Vec::new(), None, Vec::new());
+        for (index, (call, kind)) in request.calls.iter().zip(kinds).enumerate() {
+            match kind {
+                Kind::UseFilter { .. } => {}
+                Kind::Invalid => done.push((index, Outcome::error(INVALID_REQUEST, "invalid request"))),
+                Kind::SendUnlocked(_) if Instant::now() > deadline => done.push((index, Refused::Busy.outcome())),
+                Kind::SendUnlocked(from) => {
+                    let indexes = std::mem::take(&mut together);
+                    let (outcomes, by) = self.main_part(client, headers, request, kinds, &indexes).await;
+                    done.extend(indexes.into_iter().zip(outcomes));
+                    let (outcome, sent_by) = self.send_unlocked(client, headers, call, *from).await;
+                    done.push((index, outcome));
+                    source = source.or(by).or(sent_by);
+                }
+                _ => together.push(index),
+            }
+        }
+        let (outcomes, by) = self.main_part(client, headers, request, kinds, &together).await;
+        done.extend(together.into_iter().zip(outcomes));
+        (done, source.or(by))
     }
 
     async fn main_part(
@@ -314,7 +337,7 @@ impl Rpc {
         request: &Request<'_>,
         kinds: &[Kind],
         main: &[usize],
-    ) -> (Vec<Outcome>, Option<(HeaderMap, Arc<Target>)>) {
+    ) -> (Vec<Outcome>, Option<Source>) {
         let picked: Vec<_> =
             main.iter().filter_map(|index| Some((request.calls.get(*index)?, kinds.get(*index)?))).collect();
         if picked.is_empty() {
@@ -338,13 +361,20 @@ impl Rpc {
         let replies = read_replies(&answer.body, picked.len());
         let mut outcomes: Vec<_> = replies.into_iter().map(|reply| reply.unwrap_or_else(unanswered)).collect();
         let kinds: Vec<&Kind> = picked.iter().map(|(_, kind)| *kind).collect();
-        self.settle(&kinds, &mut outcomes, &target, is_repeated).await;
+        self.settle(&kinds, &mut outcomes, &target, headers, is_repeated).await;
         (outcomes, Some((answer.headers, target)))
     }
 
     /// Remembers acknowledged transactions, then corrects nonces and filter IDs.
-    pub(crate) async fn settle(&self, kinds: &[&Kind], outcomes: &mut [Outcome], target: &Target, is_repeated: bool) {
-        self.settle_sent(kinds, outcomes, target, is_repeated).await;
+    pub(crate) async fn settle(
+        &self,
+        kinds: &[&Kind],
+        outcomes: &mut [Outcome],
+        target: &Target,
+        headers: &HeaderMap,
+        is_repeated: bool,
+    ) {
+        self.settle_sent(kinds, outcomes, target, headers, is_repeated).await;
         for (kind, outcome) in kinds.iter().zip(outcomes.iter_mut()) {
             let corrected = match kind {
                 Kind::PendingNonce(sender) => {
@@ -452,7 +482,8 @@ fn count(refused: &Refused) {
 pub(crate) fn refuse(refused: &Refused, request: Option<&Request<'_>>) -> Response {
     count(refused);
     let message = refused.to_string();
-    let body = match request {
+    // Also what notifies hears that it was refused.
+    let body = match request.filter(|request| request.calls.iter().any(|call| !call.is_notification())) {
         Some(request) => write_answer(request, vec![Outcome::error(refused.code(), &message); request.calls.len()]),
         None => write_error(refused.code(), &message),
     };

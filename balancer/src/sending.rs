@@ -1,50 +1,58 @@
 //! Transactions on their way: what their answers mean, and the turns of those that a node signs.
 //!
 //! Nodes that sign for the same account do not know of each other's nonces. So the balancer gives them out: one send of an account
-//! after the other, each with the nonce after all that was acknowledged. It must not know WebSockets.
+//! after the other, each with the nonce after all that was acknowledged. It must not know sockets.
 
-use crate::accepted::RawTransaction;
 use crate::clients::Client;
 use crate::jsonrpc::{
     Call, Kind, Outcome, Request, SERVER_ERROR, Sending, parse, read_replies, write_answer, write_calls,
 };
 use crate::rebroadcast::Keeper;
-use crate::rpc::{Refused, Rpc, Served};
+use crate::rpc::{Refused, Rpc, Served, Source};
 use crate::targets::Target;
 use alloy_primitives::{Address, U64};
 use axum::http::HeaderMap;
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
-/// Locks that the accounts share.
+/// Locks that the accounts share, and sends that may wait for one.
 const TURNS: usize = 256;
+const WAITING: usize = 512;
 /// geth's code for a transaction that was taken, and not mined in the time that the client would wait.
 const NOT_MINED_YET: i64 = 4;
-/// How long a repeated `eth_sendRawTransactionSync` waits for its receipt: as long as a node does (geth).
+/// How long a repeated `eth_sendRawTransactionSync` waits for its receipt unless told otherwise, and at most: as a node does (geth).
 const RECEIPT_WAIT: Duration = Duration::from_secs(20);
+const MAX_RECEIPT_WAIT: Duration = Duration::from_secs(60);
 const RECEIPT_POLL: Duration = Duration::from_millis(200);
+
+#[derive(Debug)]
+struct Turn {
+    lock: Mutex<()>,
+    waiting: Semaphore,
+}
 
 /// Of each account one send at a time; a few share a lock.
 #[derive(Debug)]
-pub(crate) struct Turns(Vec<Mutex<()>>);
+pub(crate) struct Turns(Vec<Turn>);
 
 impl Default for Turns {
     fn default() -> Self {
-        Self((0..TURNS).map(|_| Mutex::default()).collect())
+        Self((0..TURNS).map(|_| Turn { lock: Mutex::default(), waiting: Semaphore::new(WAITING) }).collect())
     }
 }
 
 impl Turns {
-    async fn wait(&self, account: &Address) -> Option<MutexGuard<'_, ()>> {
-        Some(self.0.get(usize::from(account[19]))?.lock().await)
+    async fn wait(&self, account: &Address, patience: Duration) -> Option<MutexGuard<'_, ()>> {
+        let turn = self.0.get(usize::from(account[19]))?;
+        let _waiting = turn.waiting.try_acquire().ok()?;
+        tokio::time::timeout(patience, turn.lock.lock()).await.ok()
     }
 }
-
-type Source = (HeaderMap, Arc<Target>);
 
 impl Rpc {
     /// Remembers what was acknowledged; where a node has a transaction because the balancer had sent it to another before, that
@@ -54,103 +62,134 @@ impl Rpc {
         kinds: &[&Kind],
         outcomes: &mut [Outcome],
         target: &Target,
+        headers: &HeaderMap,
         is_repeated: bool,
     ) {
-        let sending = |kind: &&Kind| match kind {
+        let raw = |kind: &&Kind| match kind {
             Kind::SendRaw(sending) => Some(sending.raw.clone()),
             _ => None,
         };
-        let mut decoded = Keeper::decode(kinds.iter().filter_map(sending).collect()).await.into_iter();
-        let mut acknowledged = Vec::new();
+        let mut decoded = Keeper::decode(kinds.iter().filter_map(raw).collect()).await.into_iter();
+        let (mut acknowledged, begun) = (Vec::new(), Instant::now());
         for (kind, outcome) in kinds.iter().zip(outcomes.iter_mut()) {
             let Kind::SendRaw(sending) = kind else { continue };
             let Some(Some(transaction)) = decoded.next() else { continue };
-            let was_repeated = sending.is_repeated || is_repeated;
-            if was_repeated && outcome.message().is_some_and(|message| is_already_known(&message)) {
-                *outcome = self.answer_again(sending, &transaction, target).await;
+            // Also what the client has sent twice is kept: the first time it may not have come so far.
+            let mut is_taken = outcome.message().is_some_and(|message| is_already_known(&message));
+            if sending.is_repeated || is_repeated {
+                // Over a WebSocket, which all its answers share, nothing is waited for.
+                let patience = sending.patience.unwrap_or(RECEIPT_WAIT).min(MAX_RECEIPT_WAIT);
+                let until = begun + if is_repeated { patience } else { Duration::ZERO };
+                let again = Again { sending, hash: transaction.hash.to_string(), target, headers, until };
+                if let Some(better) = self.answer_again(&again, outcome).await {
+                    *outcome = better;
+                }
             }
-            if matches!(outcome, Outcome::Result(_)) || (sending.is_sync && outcome.is_error(NOT_MINED_YET)) {
+            is_taken |= matches!(outcome, Outcome::Result(_)) || (sending.is_sync && outcome.is_error(NOT_MINED_YET));
+            if is_taken {
                 acknowledged.push(transaction);
             }
         }
         self.keeper.acknowledged(acknowledged, target);
     }
 
-    /// What the node that failed would have answered.
-    async fn answer_again(&self, sending: &Sending, transaction: &RawTransaction, target: &Target) -> Outcome {
-        let hash = transaction.hash.to_string();
-        if !sending.is_sync {
-            return Outcome::text(&hash);
+    /// What the node that failed would have answered; `None` if what this one says holds.
+    async fn answer_again(&self, again: &Again<'_>, outcome: &Outcome) -> Option<Outcome> {
+        let message = outcome.message()?;
+        let (is_known, hash) = (is_already_known(&message), &again.hash);
+        // A nonce below the account's: by this transaction, if that has been mined.
+        if !is_known && !message.to_ascii_lowercase().contains("nonce too low") {
+            return None;
         }
-        let deadline = Instant::now() + RECEIPT_WAIT;
-        while Instant::now() < deadline {
-            let asked = self.ask_own(target, &HeaderMap::new(), &[("eth_getTransactionReceipt", json!([hash]))]).await;
-            match asked.ok().and_then(|mut outcomes| outcomes.pop()) {
-                Some(Outcome::Result(receipt)) if receipt.get() != "null" => return Outcome::Result(receipt),
-                _ => tokio::time::sleep(RECEIPT_POLL).await,
+        if is_known && !again.sending.is_sync {
+            return Some(Outcome::text(hash));
+        }
+        loop {
+            let asked = [("eth_getTransactionReceipt", json!([hash]))];
+            match self.ask_own(again.target, again.headers, &asked).await.map(|mut outcomes| outcomes.pop()) {
+                Ok(Some(Outcome::Result(receipt))) if receipt.get() != "null" => {
+                    return Some(if again.sending.is_sync { Outcome::Result(receipt) } else { Outcome::text(hash) });
+                }
+                Ok(_) if !is_known => return None,
+                Ok(_) => {}
+                Err(error) => return Some(Refused::Lost(error).outcome()),
             }
+            if Instant::now() >= again.until {
+                let text = "the transaction was taken and is not mined yet";
+                return Some(Outcome::error_with_data(NOT_MINED_YET, text, hash));
+            }
+            tokio::time::sleep(RECEIPT_POLL).await;
         }
-        Outcome::error(NOT_MINED_YET, &format!("transaction {hash} was taken and is not mined yet"))
     }
 
     /// Has the client's node sign and send, with the nonce that is the account's next as far as the balancer knows.
     pub(crate) async fn send_unlocked(
-        &self,
-        client: &Client,
+        self: &Arc<Self>,
+        client: &Arc<Client>,
         headers: &HeaderMap,
         call: &Call<'_>,
         from: Address,
     ) -> (Outcome, Option<Source>) {
-        let _turn = self.turns.wait(&from).await;
-        match self.try_send_unlocked(client, headers, call, from).await {
-            Ok((outcome, source)) => (outcome, Some(source)),
-            Err(refused) => (refused.outcome(), None),
+        let (rpc, client, headers) = (Arc::clone(self), Arc::clone(client), headers.clone());
+        let params = call.params.map(RawValue::to_owned);
+        // In a task of its own: the turn lasts until the node has answered, also if the client hangs up.
+        let sent = tokio::spawn(async move {
+            let turn = rpc.turns.wait(&from, rpc.limits.request_time()).await;
+            let _turn = turn.ok_or(Refused::Busy)?;
+            rpc.sign_and_send(&client, &headers, params, from).await
+        });
+        match sent.await {
+            Ok(Ok((outcome, source))) => (outcome, Some(source)),
+            Ok(Err(refused)) => (refused.outcome(), None),
+            Err(_) => (Outcome::error(SERVER_ERROR, "sending was interrupted: look whether it took effect"), None),
         }
     }
 
-    async fn try_send_unlocked(
+    async fn sign_and_send(
         &self,
         client: &Client,
         headers: &HeaderMap,
-        call: &Call<'_>,
+        params: Option<Box<RawValue>>,
         from: Address,
     ) -> Result<(Outcome, Source), Refused> {
-        let mut params = call.params.map(Cow::Borrowed);
-        if let Some(filled) = self.with_nonce(client, headers, call, from).await? {
-            params = Some(Cow::Owned(filled));
+        let mut params = params;
+        if let Some(mut transaction) = without_nonce(params.as_deref()) {
+            let asked = json!([from, "pending"]);
+            let (counted, source) = self.ask_for(client, headers, "eth_getTransactionCount", &asked, true).await?;
+            let Some(nonce) = counted.as_text().and_then(|text| text.parse::<U64>().ok()) else {
+                // Sent without, it could get a nonce that another node has given out.
+                return Ok((counted, source));
+            };
+            let nonce = self.keeper.pending_nonce(&from, nonce.to());
+            transaction.insert("nonce".to_owned(), format!("{nonce:#x}").into());
+            params = serde_json::value::to_raw_value(&[transaction]).ok();
         }
-        let body = write_calls(std::iter::once((call.method.as_ref(), params))).into();
-        let Served { answer, target, .. } = self.serve(client, headers, body, false).await?;
-        let unanswered = || Outcome::error(SERVER_ERROR, "the node left this call unanswered");
-        let outcome = read_replies(&answer.body, 1).pop().flatten().unwrap_or_else(unanswered);
+        let (outcome, source) = self.ask_for(client, headers, "eth_sendTransaction", &params, false).await?;
         if let Some(hash) = outcome.as_text() {
-            self.remember(&hash, headers, &target).await;
+            self.remember(&hash, headers, &source.1).await;
         }
-        Ok((outcome, (answer.headers, target)))
+        Ok((outcome, source))
     }
 
-    /// The parameters with the next nonce; `None` where they name one, or the node does not say.
-    async fn with_nonce(
+    /// One call of the balancer's own on behalf of a client, to the client's node.
+    async fn ask_for(
         &self,
         client: &Client,
         headers: &HeaderMap,
-        call: &Call<'_>,
-        from: Address,
-    ) -> Result<Option<Box<RawValue>>, Refused> {
-        let params = call.params.and_then(|params| serde_json::from_str::<Vec<Value>>(params.get()).ok());
-        let Some(mut params) = params else { return Ok(None) };
-        let Some(Value::Object(transaction)) = params.first_mut() else { return Ok(None) };
-        if transaction.get("nonce").is_some_and(|nonce| !nonce.is_null()) {
-            return Ok(None);
-        }
-        let asked = serde_json::value::to_raw_value(&json!([from, "pending"])).ok().map(Cow::Owned);
-        let body = write_calls(std::iter::once(("eth_getTransactionCount", asked))).into();
-        let Served { answer, .. } = self.serve(client, headers, body, true).await?;
-        let answered = read_replies(&answer.body, 1).pop().flatten().and_then(|outcome| outcome.as_text());
-        let Some(nonce) = answered.and_then(|text| text.parse::<U64>().ok()) else { return Ok(None) };
-        let nonce = self.keeper.pending_nonce(&from, nonce.to());
-        transaction.insert("nonce".to_owned(), format!("{nonce:#x}").into());
-        Ok(serde_json::value::to_raw_value(&params).ok())
+        method: &str,
+        params: &impl Serialize,
+        repeatable: bool,
+    ) -> Result<(Outcome, Source), Refused> {
+        let params = serde_json::value::to_raw_value(params).ok().map(Cow::Owned);
+        let body = write_calls(std::iter::once((method, params))).into();
+        let Served { answer, target, .. } = self.serve(client, headers, body, repeatable).await?;
+        let unanswered = || Outcome::error(SERVER_ERROR, "the node left this call unanswered");
+        let outcome = if answer.status.is_success() {
+            read_replies(&answer.body, 1).pop().flatten().unwrap_or_else(unanswered)
+        } else {
+            Outcome::error(SERVER_ERROR, &format!("the node answered {}", answer.status))
+        };
+        Ok((outcome, (answer.headers, target)))
     }
 
     /// Keeps what a node has signed and taken, as if the client had sent it signed.
@@ -161,8 +200,13 @@ impl Rpc {
         self.keeper.acknowledged(decoded.into_iter().flatten().collect(), target);
     }
 
-    /// Answers a message of a WebSocket over HTTP; with nothing, if it only notifies.
-    pub(crate) async fn answer_apart(&self, client: &Client, headers: &HeaderMap, text: &str) -> String {
+    /// Answers a message with sends of unlocked accounts, of whatever connection; with nothing, if it only notifies.
+    pub(crate) async fn answer_apart(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        headers: &HeaderMap,
+        text: &str,
+    ) -> String {
         let Ok(request) = parse(text.as_bytes(), self.limits.batch) else { return String::new() };
         let outcomes = match self.in_flight.try_acquire() {
             Ok(_place) => {
@@ -175,7 +219,22 @@ impl Rpc {
     }
 }
 
-/// Whether a message of a WebSocket is answered over HTTP: it has a node sign a transaction.
+/// A transaction that a second node was given.
+struct Again<'a> {
+    sending: &'a Sending,
+    hash: String,
+    target: &'a Target,
+    headers: &'a HeaderMap,
+    until: Instant,
+}
+
+/// The transaction of an `eth_sendTransaction` that names no nonce.
+fn without_nonce(params: Option<&RawValue>) -> Option<serde_json::Map<String, Value>> {
+    let (transaction,) = serde_json::from_str::<(serde_json::Map<String, Value>,)>(params?.get()).ok()?;
+    transaction.get("nonce").is_none_or(Value::is_null).then_some(transaction)
+}
+
+/// Whether a message that is not a request of its own is answered apart: it has a node sign a transaction.
 pub(crate) fn goes_apart(text: &str, max_batch: usize) -> bool {
     if !text.contains("eth_sendTransaction") {
         return false;
@@ -190,7 +249,6 @@ pub(crate) fn goes_apart(text: &str, max_batch: usize) -> bool {
 /// Whether an error says that the pool or the chain has this very transaction: geth, reth, Besu, Nethermind.
 fn is_already_known(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    ["already known", "known transaction", "alreadyknown", "already imported"]
-        .iter()
-        .any(|words| message.contains(words))
+    let words = ["already known", "known transaction", "alreadyknown", "already imported"];
+    words.iter().any(|words| message.contains(words)) && !message.contains("unknown transaction")
 }

@@ -37,7 +37,7 @@ const DEAD_AFTER: Duration = Duration::from_secs(70);
 /// Close code of RFC 6455's registry: the service restarts, connect again.
 const SERVICE_RESTART: u16 = 1012;
 const ATTEMPTS: usize = 3;
-/// Answers found apart that may wait for the client to read.
+/// Messages of a client that may be answered apart at one time.
 const APART: usize = 16;
 
 pub(crate) type Node = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -189,15 +189,18 @@ impl Pump {
     }
 
     async fn client_to_node(&self, from_client: &mut SplitStream<WebSocket>, to_node: &mut ToNode) -> End {
-        while let Some(Ok(message)) = from_client.next().await {
+        // A place for an answer found apart comes first: while the client reads none, nothing more is read of it, and what was
+        // read is not lost when another node goes on.
+        while let Ok(place) = self.apart.clone().reserve_owned().await {
+            let Some(Ok(message)) = from_client.next().await else { return End::Over };
             *self.heard.lock() = Instant::now();
             let message = match message {
-                ClientMessage::Text(text) if goes_apart(&text, self.rpc.limits.batch) => {
-                    self.answer_apart(text.to_string());
+                ClientMessage::Text(text) if self.goes_apart(&text) => {
+                    self.answer_apart(text.to_string(), place);
                     continue;
                 }
                 ClientMessage::Text(text) => {
-                    let translated = self.session.lock().outgoing(&text, self.rpc.limits.batch);
+                    let translated = self.session.lock().outgoing(&text, self.rpc.limits.batch, self.target.tag);
                     Message::text(translated.as_deref().unwrap_or(&text))
                 }
                 ClientMessage::Binary(bytes) => Message::Binary(bytes),
@@ -214,20 +217,22 @@ impl Pump {
         End::Over
     }
 
+    /// Whether a message is answered over HTTP. A token may have been good for the handshake alone.
+    fn goes_apart(&self, text: &str) -> bool {
+        !self.headers.contains_key(header::AUTHORIZATION) && goes_apart(text, self.rpc.limits.batch)
+    }
+
     /// In a task of its own: another node may go on with the connection meanwhile.
-    fn answer_apart(&self, text: String) {
-        let (rpc, client, answers) = (Arc::clone(&self.rpc), Arc::clone(&self.client), self.apart.clone());
-        let mut headers = json_headers();
-        for name in [header::AUTHORIZATION, header::HeaderName::from_static("x-forwarded-for")] {
-            if let Some(value) = self.headers.get(&name) {
-                headers.insert(name, value.clone());
-            }
+    fn answer_apart(&self, text: String, place: mpsc::OwnedPermit<String>) {
+        let (rpc, client, mut headers) = (Arc::clone(&self.rpc), Arc::clone(&self.client), json_headers());
+        let forwarded_for = header::HeaderName::from_static("x-forwarded-for");
+        if let Some(value) = self.headers.get(&forwarded_for) {
+            headers.insert(forwarded_for, value.clone());
         }
         tokio::spawn(async move {
             let answer = rpc.answer_apart(&client, &headers, &text).await;
             if !answer.is_empty() {
-                // A client that has gone reads no answer.
-                let _ = answers.send(answer).await;
+                place.send(answer);
             }
         });
     }
@@ -247,13 +252,13 @@ impl Pump {
                     }
                     Some(Ok(Message::Ping(Vec::new().into())))
                 }
-                message = from_node.next() => message,
                 Some(answer) = answered_apart.recv() => {
                     if !send(to_client, ClientMessage::Text(answer.into())).await {
                         return End::Over;
                     }
                     continue;
                 }
+                message = from_node.next() => message,
                 () = &mut gone => return End::NodeGone,
                 () = self.stuck.notified() => return End::NodeGone,
             };
@@ -293,7 +298,7 @@ impl Pump {
             Incoming::Answers(answers) => answers,
         };
         let kinds: Vec<_> = answers.kinds.iter().collect();
-        self.rpc.settle(&kinds, &mut answers.outcomes, &self.target, false).await;
+        self.rpc.settle(&kinds, &mut answers.outcomes, &self.target, &self.headers, false).await;
         Some(answers.write().into())
     }
 }

@@ -59,7 +59,7 @@ impl Pump {
                 return None;
             }
         }
-        let (again, lost) = self.session.lock().unanswered();
+        let (again, lost) = self.session.lock().unanswered(self.target.tag);
         for text in lost {
             if !send(to_client, ClientMessage::Text(refusal(&text, self.rpc.limits.batch).into())).await {
                 return None;

@@ -1,6 +1,7 @@
 //! What of a WebSocket's traffic the balancer must read, and what it remembers to carry the connection over to another
 //! node: calls without an answer, subscriptions and how far each was served. No sockets.
 
+use crate::filter;
 use crate::jsonrpc::{Call, Kind, Outcome, Reply, parse};
 use crate::ws_subscription::{Note, Subscription};
 use alloy_primitives::U64;
@@ -58,18 +59,22 @@ pub(crate) enum Incoming<'a> {
 
 impl Session {
     /// A message of the client; for the node, what it must read instead if that differs.
-    pub(crate) fn outgoing(&mut self, text: &str, max_batch: usize) -> Option<String> {
+    /// `tag` is the one of the node's filters.
+    pub(crate) fn outgoing(&mut self, text: &str, max_batch: usize, tag: u32) -> Option<String> {
         let request = parse(text.as_bytes(), max_batch).ok()?;
         let number = self.next;
         self.next += 1;
         let mut message = Message { text: text.to_owned(), unanswered: 0, repeatable: true };
         for call in &request.calls {
-            let Some(id) = id_of(call) else { continue };
+            let (Some(id), kind) = (id_of(call), call.kind()) else { continue };
+            if kind == Kind::Invalid {
+                // Its answer may have no ID.
+                continue;
+            }
             if self.waiting.len() >= MAX_WAITING || self.bytes + text.len() > MAX_WAITING_BYTES {
                 self.unwatched += 1;
                 continue;
             }
-            let kind = call.kind();
             message.repeatable &= kind.is_repeatable();
             message.unanswered += 1;
             if let Some((before, _)) = self.waiting.insert(id, (number, wanted(call, kind))) {
@@ -80,17 +85,29 @@ impl Session {
             self.bytes += text.len();
             self.messages.insert(number, message);
         }
-        self.translated(text)
+        self.translated(text, tag)
     }
 
-    /// The message with the node's IDs of subscriptions, where they are not the client's any more.
-    fn translated(&self, text: &str) -> Option<String> {
-        if !text.contains("eth_unsubscribe") {
-            return None;
+    /// The message with the node's IDs of subscriptions and filters, where they are not those that the client knows.
+    fn translated(&self, text: &str, tag: u32) -> Option<String> {
+        let mut ids: Vec<(String, String)> = Vec::new();
+        if text.contains("eth_unsubscribe") {
+            let moved = self.subscriptions.iter().filter(|one| one.moved() && text.contains(&one.public));
+            ids.extend(moved.map(|one| (one.public.clone(), one.node.clone())));
         }
-        let mut moved = self.subscriptions.iter().filter(|one| one.moved() && text.contains(&one.public)).peekable();
-        moved.peek()?;
-        Some(moved.fold(text.to_owned(), |text, one| text.replace(&one.public, &one.node)))
+        if text.contains("Filter") {
+            let request = parse(text.as_bytes(), usize::MAX).ok();
+            for call in request.iter().flat_map(|request| &request.calls) {
+                // A filter of another node is not found on this one.
+                if let Kind::UseFilter { tag: of, id } = call.kind()
+                    && of == tag
+                {
+                    ids.extend(filter::encode(tag, &id).map(|public| (public, id)));
+                }
+            }
+        }
+        let changed = |text: String, (public, node): &(String, String)| text.replace(public, node);
+        (!ids.is_empty()).then(|| ids.iter().fold(text.to_owned(), changed))
     }
 
     fn answered(&mut self, number: u64) {
@@ -166,9 +183,9 @@ impl Session {
     }
 
     /// The messages that still want answers, as another node must read them, and those it must not read again.
-    pub(crate) fn unanswered(&mut self) -> (Vec<String>, Vec<String>) {
+    pub(crate) fn unanswered(&mut self, tag: u32) -> (Vec<String>, Vec<String>) {
         let again = |message: &&Message| message.repeatable;
-        let text = |message: &Message| self.translated(&message.text).unwrap_or_else(|| message.text.clone());
+        let text = |message: &Message| self.translated(&message.text, tag).unwrap_or_else(|| message.text.clone());
         let repeated = self.messages.values().filter(again).map(text).collect();
         for (_, wanted) in self.waiting.values_mut() {
             if let Wanted::Answer(Kind::SendRaw(sending)) = wanted {

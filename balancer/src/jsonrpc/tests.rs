@@ -9,7 +9,8 @@ fn kind(json: &str) -> Kind {
 }
 
 fn send_raw(is_sync: bool) -> Kind {
-    Kind::SendRaw(Sending { raw: "0x02".into(), is_sync, is_repeated: false })
+    let patience = is_sync.then_some(Duration::from_millis(5));
+    Kind::SendRaw(Sending { raw: "0x02".into(), is_sync, patience, is_repeated: false })
 }
 
 #[test]
@@ -26,7 +27,7 @@ fn calls_are_told_apart() {
         ),
         (r#"{"id":1,"method":"admin_addPeer","params":["x"]}"#.to_owned(), Kind::Plain { repeatable: false }),
         (r#"{"id":1,"method":"eth_sendRawTransaction","params":["0x02"]}"#.to_owned(), send_raw(false)),
-        (r#"{"id":1,"method":"eth_sendRawTransactionSync","params":["0x02",5]}"#.to_owned(), send_raw(true)),
+        (r#"{"id":1,"method":"eth_sendRawTransactionSync","params":["0x02","0x5"]}"#.to_owned(), send_raw(true)),
         (
             format!(r#"{{"id":1,"method":"eth_getTransactionCount","params":["{}","pending"]}}"#, Address::ZERO),
             Kind::PendingNonce(Address::ZERO),
@@ -63,7 +64,8 @@ fn rubbish_and_oversized_batches_are_refused() {
 /// One bad entry of a batch had all of it refused, and the ID of a bad request was lost.
 #[test]
 fn what_is_no_call_is_refused_by_itself_with_its_id() {
-    for (json, id) in [("{}", None), ("1", None), ("null", None), (r#"{"id":7}"#, Some("7"))] {
+    let list = r#"[[1,"eth_chainId",[]]]"#;
+    for (json, id) in [("{}", None), ("1", None), ("null", None), (list, None), (r#"{"id":7}"#, Some("7"))] {
         let request = parse(json.as_bytes(), 10).unwrap();
         assert_eq!((request.calls[0].kind(), request.calls[0].id.map(RawValue::get)), (Kind::Invalid, id), "{json}");
     }

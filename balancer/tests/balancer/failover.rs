@@ -169,18 +169,76 @@ async fn a_transaction_that_the_client_sends_again_is_already_known() {
 
 #[tokio::test]
 async fn a_transaction_that_the_balancer_sends_again_is_a_success() {
-    for method in ["eth_sendRawTransaction", "eth_sendRawTransactionSync"] {
+    let sync = "eth_sendRawTransactionSync";
+    let receipt = json!({"blockNumber": "0x6"});
+    for (method, mined) in [("eth_sendRawTransaction", false), ("eth_sendRawTransaction", true), (sync, true)] {
         let (front, own, other) = pair(5).await;
         let (raw, hash) = transaction(&PrivateKeySigner::random(), 0);
         // As if the node had passed it on, and then hung.
         let body = request(1, "eth_sendRawTransaction", json!([raw]));
         assert!(front.http.post(other.url()).json(&body).send().await.unwrap().status().is_success());
-        other.script.mined.lock().insert(hash.clone(), 6);
+        if mined {
+            other.script.mined.lock().insert(hash.clone(), 6);
+        }
         own.script.hang.store(true, Ordering::SeqCst);
         let result = front.call(method, json!([raw])).await["result"].clone();
-        assert_eq!(result, if method.ends_with("Sync") { json!({"blockNumber": "0x6"}) } else { json!(hash) });
+        assert_eq!(result, if method == sync { receipt.clone() } else { json!(hash) }, "{method} {mined}");
         own.script.hang.store(false, Ordering::SeqCst);
     }
+}
+
+#[tokio::test]
+async fn what_is_sent_again_and_waited_for_is_looked_at_until_it_is_mined() {
+    for mined in [true, false] {
+        let (front, own, other) = pair(5).await;
+        let (raw, hash) = transaction(&PrivateKeySigner::random(), 0);
+        let body = request(1, "eth_sendRawTransaction", json!([raw]));
+        assert!(front.http.post(other.url()).json(&body).send().await.unwrap().status().is_success());
+        own.script.hang.store(true, Ordering::SeqCst);
+        let patience = if mined { "0xea60" } else { "0x64" };
+        let answer = front.call("eth_sendRawTransactionSync", json!([raw, patience]));
+        let mining = async {
+            let script = std::sync::Arc::clone(&other.script);
+            eventually("it is looked for", move || script.asked("eth_getTransactionReceipt") > 0).await;
+            if mined {
+                other.script.mined.lock().insert(hash.clone(), 6);
+            }
+        };
+        let (answer, ()) = tokio::join!(answer, mining);
+        if mined {
+            assert_eq!(answer["result"]["blockNumber"], "0x6", "{answer}");
+        } else {
+            assert_eq!((&answer["error"]["code"], &answer["error"]["data"]), (&json!(4), &json!(hash)), "{answer}");
+        }
+        own.script.hang.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Raw ones of a batch before it count.
+#[tokio::test]
+async fn a_batch_keeps_its_order_around_what_nodes_sign() {
+    let (front, _own, _other) = pair(5).await;
+    let from = unlocked().address();
+    let count = |id: u64| request(id, "eth_getTransactionCount", json!([from, "pending"]));
+    let send = |id: u64| request(id, "eth_sendTransaction", json!([{"from": from, "to": from}]));
+    let raw = request(2, "eth_sendRawTransaction", json!([transaction(&unlocked(), 0).0]));
+    let batch = json!([count(1), raw, send(3), count(4), send(5), count(6)]);
+    let (_, _, answers) = front.send(&batch, "c").await;
+    let results: Vec<_> = answers.as_array().unwrap().iter().map(|answer| answer["result"].clone()).collect();
+    let hash = |nonce| json!(transaction(&unlocked(), nonce).1);
+    assert_eq!(results, [json!("0x1"), hash(0), hash(1), json!("0x2"), hash(2), json!("0x3")]);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_without_a_nonce() {
+    let (front, own, other) = pair(5).await;
+    for node in [&own, &other] {
+        node.script.busy.store(true, Ordering::SeqCst);
+    }
+    let from = unlocked().address();
+    let answer = front.call("eth_sendTransaction", json!([{"from": from, "to": from}])).await;
+    assert_eq!(answer["error"]["message"], "node is busy", "{answer}");
+    assert_eq!(own.script.asked("eth_sendTransaction") + other.script.asked("eth_sendTransaction"), 0);
 }
 
 /// Nodes do not know what others have signed: each gave out the same nonces, and of two transactions one was lost.

@@ -31,6 +31,8 @@ pub struct Script {
     pub header: AtomicBool,
     /// Nothing is answered any more, as when the process is stopped.
     pub hang: AtomicBool,
+    /// Nonces are not told.
+    pub busy: AtomicBool,
     /// Raw transactions are refused.
     pub full: AtomicBool,
     /// Every method that was asked for, with how often.
@@ -71,6 +73,7 @@ impl Script {
             "eth_sendRawTransaction" | "eth_sendRawTransactionSync" => {
                 return self.send_raw(call, params[0].as_str().unwrap());
             }
+            "eth_getTransactionCount" if self.busy.load(Ordering::SeqCst) => return error(call, "node is busy"),
             "eth_getTransactionCount" => {
                 let sender: Address = params[0].as_str().unwrap().parse().unwrap();
                 let pool = self.pool.lock();
@@ -107,6 +110,9 @@ impl Script {
             return error(call, "txpool is full");
         }
         let transaction = TxEnvelope::decode_2718_exact(&hex::decode(raw).unwrap()).unwrap();
+        if self.mined.lock().contains_key(&transaction.tx_hash().to_string()) {
+            return error(call, "nonce too low: next nonce 1, tx nonce 0");
+        }
         let key = (transaction.recover_signer().unwrap(), transaction.nonce());
         self.raws.lock().insert(transaction.tx_hash().to_string(), raw.to_owned());
         match self.pool.lock().insert(key, transaction.tx_hash().to_string()) {

@@ -60,14 +60,19 @@ impl Node {
         let unsigned = request.build_typed_tx();
         let unsigned = unsigned.map_err(|_| RpcError::InvalidTransaction("fields of several types".to_owned()))?;
         let none = Signature::new(U256::ZERO, U256::ZERO, false);
-        let raw: Bytes = match &unsigned {
-            // Three zeros where the signature will be: what EIP-155 has signed, for a chain ID of zero.
-            TypedTransaction::Legacy(tx) => TxLegacy { chain_id: Some(0), ..tx.clone() }.encoded_for_signing().into(),
-            _ => unsigned.clone().into_envelope(none).encoded_2718().into(),
+        let envelope = unsigned.clone().into_envelope(none);
+        let (raw, hash): (Bytes, _) = match &unsigned {
+            TypedTransaction::Legacy(tx) => {
+                // Three zeros where the signature will be: what EIP-155 has signed, for a chain ID of zero.
+                let raw = TxLegacy { chain_id: Some(0), ..tx.clone() }.encoded_for_signing();
+                let hash = keccak256(&raw);
+                (raw.into(), hash)
+            }
+            _ => (envelope.encoded_2718().into(), *envelope.tx_hash()),
         };
-        let tx = serde_json::to_value(unsigned.into_envelope(none));
+        let tx = serde_json::to_value(envelope);
         let mut tx = tx.map_err(|_| RpcError::Internal("an answer could not be rendered"))?;
-        tx["hash"] = keccak256(&raw).to_string().into();
+        tx["hash"] = hash.to_string().into();
         for number in ["v", "r", "s"] {
             tx[number] = "0x0".into();
         }

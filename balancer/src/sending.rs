@@ -158,7 +158,11 @@ impl Rpc {
             let (counted, source) = self.ask_for(client, headers, "eth_getTransactionCount", &asked, true).await?;
             let Some(nonce) = counted.as_text().and_then(|text| text.parse::<U64>().ok()) else {
                 // Sent without, it could get a nonce that another node has given out.
-                return Ok((counted, source));
+                let refusal = match counted {
+                    Outcome::Error(_) => counted,
+                    Outcome::Result(_) => Outcome::error(SERVER_ERROR, "the node does not say the account's nonce"),
+                };
+                return Ok((refusal, source));
             };
             let nonce = self.keeper.pending_nonce(&from, nonce.to());
             transaction.insert("nonce".to_owned(), format!("{nonce:#x}").into());

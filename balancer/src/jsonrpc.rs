@@ -294,6 +294,16 @@ impl Outcome {
         }
     }
 
+    /// A field of the result, if that is text.
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        match self {
+            Self::Result(result) => {
+                serde_json::from_str::<serde_json::Value>(result.get()).ok()?[name].as_str().map(str::to_owned)
+            }
+            Self::Error(_) => None,
+        }
+    }
+
     /// Whether this is an error with this code.
     pub(crate) fn is_error(&self, expected: i64) -> bool {
         #[derive(Deserialize)]

@@ -29,8 +29,8 @@ use tokio::sync::Semaphore;
 
 /// A client that takes longer to send its request gives up its place.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Nodes asked for one request before giving up.
-const ATTEMPTS: usize = 3;
+/// Nodes asked for one request before giving up: several may die at once.
+pub(crate) const ATTEMPTS: usize = 6;
 
 /// Everything a request needs. Shared by HTTP and WebSocket.
 #[derive(Debug)]
@@ -69,6 +69,8 @@ pub(crate) enum Refused {
     Lost(AskError),
     #[error("{attempts} nodes failed, the last: {last}")]
     AllFailed { attempts: usize, last: AskError },
+    #[error("the nodes are catching up and may not know the account's newest nonce yet; try again")]
+    CatchingUp,
     #[error("too many requests at once; try again")]
     Busy,
     #[error("the request has more than {limit} bytes")]
@@ -80,7 +82,9 @@ pub(crate) enum Refused {
 impl Refused {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoNode { .. } | Self::Behind { .. } | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoNode { .. } | Self::Behind { .. } | Self::CatchingUp | Self::Busy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Lost(_) | Self::AllFailed { .. } => StatusCode::BAD_GATEWAY,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
@@ -106,6 +110,7 @@ impl Refused {
         match self {
             Self::NoNode { .. } => "no_node",
             Self::Behind { .. } => "behind",
+            Self::CatchingUp => "catching_up",
             Self::Lost(_) => "lost",
             Self::AllFailed { .. } => "all_failed",
             Self::Busy => "busy",

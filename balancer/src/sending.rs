@@ -5,8 +5,9 @@
 
 use crate::clients::Client;
 use crate::jsonrpc::{
-    Call, Kind, Outcome, Request, SERVER_ERROR, Sending, parse, read_replies, write_answer, write_calls,
+    Call, Kind, Outcome, Request, SERVER_ERROR, Sending, one_param, parse, read_replies, write_answer, write_calls,
 };
+use crate::node_client::Answer;
 use crate::rebroadcast::Keeper;
 use crate::rpc::{Refused, Rpc, Served, Source};
 use crate::targets::Target;
@@ -29,6 +30,8 @@ const NOT_MINED_YET: i64 = 4;
 const RECEIPT_WAIT: Duration = Duration::from_secs(20);
 const MAX_RECEIPT_WAIT: Duration = Duration::from_secs(60);
 const RECEIPT_POLL: Duration = Duration::from_millis(200);
+/// How long a send waits for a node that has caught up.
+const CATCHING_UP: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 struct Turn {
@@ -145,6 +148,7 @@ impl Rpc {
         }
     }
 
+    /// A node signs, and any node is sent what it signed: so nothing is lost with the one that did.
     async fn sign_and_send(
         &self,
         client: &Client,
@@ -154,54 +158,57 @@ impl Rpc {
     ) -> Result<(Outcome, Source), Refused> {
         let mut params = params;
         if let Some(mut transaction) = without_nonce(params.as_deref()) {
+            self.until_nonces_are_known().await?;
             let asked = json!([from, "pending"]);
-            let (counted, source) = self.ask_for(client, headers, "eth_getTransactionCount", &asked, true).await?;
+            let (counted, source) = self.ask_for(client, headers, "eth_getTransactionCount", &asked).await?;
             let Some(nonce) = counted.as_text().and_then(|text| text.parse::<U64>().ok()) else {
-                // Sent without, it could get a nonce that another node has given out.
-                let refusal = match counted {
-                    Outcome::Error(_) => counted,
-                    Outcome::Result(_) => Outcome::error(SERVER_ERROR, "the node does not say the account's nonce"),
-                };
-                return Ok((refusal, source));
+                return Ok((refusal(counted, "the node does not say the account's nonce"), source));
             };
             let nonce = self.keeper.pending_nonce(&from, nonce.to());
             transaction.insert("nonce".to_owned(), format!("{nonce:#x}").into());
             params = serde_json::value::to_raw_value(&[transaction]).ok();
         }
-        let (outcome, source) = self.ask_for(client, headers, "eth_sendTransaction", &params, false).await?;
-        if let Some(hash) = outcome.as_text() {
-            self.remember(&hash, headers, &source.1).await;
-        }
-        Ok((outcome, source))
+        let (signed, source) = self.ask_for(client, headers, "eth_signTransaction", &params).await?;
+        let Some(raw) = signed.field("raw") else {
+            return Ok((refusal(signed, "the node does not say what it signed"), source));
+        };
+        let body = write_calls(std::iter::once(("eth_sendRawTransaction", one_param(&raw)))).into();
+        let served = self.serve(client, headers, body, true).await?;
+        let mut outcomes = [outcome_of(&served.answer)];
+        let kind = Kind::SendRaw(Sending { raw, is_sync: false, patience: None, is_repeated: false });
+        self.settle_sent(&[&kind], &mut outcomes, &served.target, headers, served.is_repeated).await;
+        let [outcome] = outcomes;
+        Ok((outcome, (served.answer.headers, served.target)))
     }
 
-    /// One call of the balancer's own on behalf of a client, to the client's node.
+    /// Waits for a node that has caught up: one that has just been started may not know what was mined before.
+    async fn until_nonces_are_known(&self) -> Result<(), Refused> {
+        let deadline = tokio::time::Instant::now() + CATCHING_UP;
+        let mut changes = self.targets.changes();
+        loop {
+            changes.mark_unchanged();
+            let eligible = self.targets.eligible();
+            if eligible.is_empty() || eligible.iter().any(|target| !target.is_syncing()) {
+                return Ok(());
+            }
+            if !matches!(tokio::time::timeout_at(deadline, changes.changed()).await, Ok(Ok(()))) {
+                return Err(Refused::CatchingUp);
+            }
+        }
+    }
+
+    /// One call of the balancer's own on behalf of a client, to the client's node, or another if that fails.
     async fn ask_for(
         &self,
         client: &Client,
         headers: &HeaderMap,
         method: &str,
         params: &impl Serialize,
-        repeatable: bool,
     ) -> Result<(Outcome, Source), Refused> {
         let params = serde_json::value::to_raw_value(params).ok().map(Cow::Owned);
         let body = write_calls(std::iter::once((method, params))).into();
-        let Served { answer, target, .. } = self.serve(client, headers, body, repeatable).await?;
-        let unanswered = || Outcome::error(SERVER_ERROR, "the node left this call unanswered");
-        let outcome = if answer.status.is_success() {
-            read_replies(&answer.body, 1).pop().flatten().unwrap_or_else(unanswered)
-        } else {
-            Outcome::error(SERVER_ERROR, &format!("the node answered {}", answer.status))
-        };
-        Ok((outcome, (answer.headers, target)))
-    }
-
-    /// Keeps what a node has signed and taken, as if the client had sent it signed.
-    async fn remember(&self, hash: &str, headers: &HeaderMap, target: &Target) {
-        let asked = self.ask_own(target, headers, &[("eth_getRawTransactionByHash", json!([hash]))]).await;
-        let raw = asked.ok().and_then(|mut outcomes| outcomes.pop()).and_then(|outcome| outcome.as_text());
-        let decoded = Keeper::decode(raw.into_iter().collect()).await;
-        self.keeper.acknowledged(decoded.into_iter().flatten().collect(), target);
+        let Served { answer, target, .. } = self.serve(client, headers, body, true).await?;
+        Ok((outcome_of(&answer), (answer.headers, target)))
     }
 
     /// Answers a message with sends of unlocked accounts, of whatever connection; with nothing, if it only notifies.
@@ -220,6 +227,23 @@ impl Rpc {
             Err(_) => request.calls.iter().map(|_| Refused::Busy.outcome()).collect(),
         };
         String::from_utf8(write_answer(&request, outcomes)).unwrap_or_default()
+    }
+}
+
+/// What an answer says to its only call.
+fn outcome_of(answer: &Answer) -> Outcome {
+    if !answer.status.is_success() {
+        return Outcome::error(SERVER_ERROR, &format!("the node answered {}", answer.status));
+    }
+    let unanswered = || Outcome::error(SERVER_ERROR, "the node left this call unanswered");
+    read_replies(&answer.body, 1).pop().flatten().unwrap_or_else(unanswered)
+}
+
+/// The error of a step; for a result that is none of it, this one.
+fn refusal(outcome: Outcome, message: &str) -> Outcome {
+    match outcome {
+        Outcome::Error(_) => outcome,
+        Outcome::Result(_) => Outcome::error(SERVER_ERROR, message),
     }
 }
 

@@ -82,6 +82,11 @@ impl Target {
         let _ = alive.wait_for(|alive| !alive).await;
     }
 
+    /// Whether it says that it may not have the newest block: after a start until it has heard of its peers, too.
+    pub(crate) fn is_syncing(&self) -> bool {
+        self.detail.lock().syncing
+    }
+
     pub(crate) fn detail(&self) -> Detail {
         self.detail.lock().clone()
     }
@@ -150,9 +155,10 @@ impl Targets {
     pub(crate) fn answered(&self, target: &Target, head: u64, syncing: bool, latency: Duration) -> bool {
         let moved = target.head.swap(head, Ordering::AcqRel) != head;
         let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-        *target.detail.lock() = Detail { reason: None, syncing, latency_ms };
+        let detail = Detail { reason: None, syncing, latency_ms };
+        let caught_up = std::mem::replace(&mut *target.detail.lock(), detail).syncing != syncing;
         let joined = !target.removed.is_cancelled() && target.set_alive(true);
-        if moved || joined {
+        if moved || joined || caught_up {
             self.bump();
         }
         joined
@@ -185,12 +191,15 @@ impl Targets {
         target.is_alive() && self.best_head().saturating_sub(target.head()) <= self.lag_blocks
     }
 
-    /// Those that may serve: healthy nodes, and healthy miners only if there is no other.
+    /// Those that may serve: healthy nodes, and healthy miners only if there is no other; those that are still catching up only if
+    /// all are.
     pub(crate) fn eligible(&self) -> Vec<Arc<Target>> {
         let best = self.best_head();
         let all = self.all();
         let healthy = all.iter().filter(|t| t.is_alive() && best.saturating_sub(t.head()) <= self.lag_blocks);
-        let (miners, nodes): (Vec<_>, Vec<_>) = healthy.cloned().partition(|target| target.info.miner);
+        let (syncing, synced): (Vec<_>, Vec<_>) = healthy.cloned().partition(|target| target.is_syncing());
+        let healthy = if synced.is_empty() { syncing } else { synced };
+        let (miners, nodes): (Vec<_>, Vec<_>) = healthy.into_iter().partition(|target| target.info.miner);
         if nodes.is_empty() { miners } else { nodes }
     }
 

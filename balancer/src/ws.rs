@@ -7,7 +7,7 @@
 use crate::clients::Client;
 use crate::metrics;
 use crate::node_client::json_headers;
-use crate::rpc::{Refused, Rpc, forwarded_headers, refuse};
+use crate::rpc::{ATTEMPTS, Refused, Rpc, forwarded_headers, refuse};
 use crate::sending::goes_apart;
 use crate::server::peer;
 use crate::targets::Target;
@@ -25,7 +25,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +36,6 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const DEAD_AFTER: Duration = Duration::from_secs(70);
 /// Close code of RFC 6455's registry: the service restarts, connect again.
 const SERVICE_RESTART: u16 = 1012;
-const ATTEMPTS: usize = 3;
 /// Messages of a client that may be answered apart at one time.
 const APART: usize = 16;
 
@@ -127,6 +126,9 @@ async fn dial(rpc: &Rpc, target: &Target, headers: &HeaderMap) -> Option<Node> {
         Ok(Ok((node, _))) => Some(node),
         Ok(Err(error)) => {
             tracing::debug!(node = %target.info.url, %error, "WebSocket refused");
+            if matches!(error, tungstenite::Error::Io(_)) {
+                rpc.targets.failed(target, "cannot connect");
+            }
             None
         }
         Err(_) => None,

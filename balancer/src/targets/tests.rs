@@ -97,3 +97,15 @@ fn only_plain_http_is_a_target_and_the_list_is_bounded() {
     assert_eq!(set.all().len(), MAX_TARGETS);
     assert!(set.all().iter().all(|target| target.tag >= 0x8000_0000));
 }
+
+/// After a restart of everything the first node to answer knew the newest blocks of nobody.
+#[test]
+fn who_is_catching_up_serves_only_while_nobody_else_can() {
+    let set = targets(&[("http://m", true, Some(100)), ("http://a", false, Some(100))]);
+    set.answered(&set.all()[1], 100, true, Duration::ZERO);
+    assert_eq!(chosen(&set, 1, Some("http://a"), 0).unwrap(), "http://m");
+    set.answered(&set.all()[0], 100, true, Duration::ZERO);
+    assert_eq!(chosen(&set, 1, None, 0).unwrap(), "http://a");
+    set.answered(&set.all()[1], 100, false, Duration::ZERO);
+    assert_eq!(chosen(&set, 1, Some("http://m"), 0).unwrap(), "http://a");
+}

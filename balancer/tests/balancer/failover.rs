@@ -238,7 +238,47 @@ async fn nothing_is_sent_without_a_nonce() {
     let from = unlocked().address();
     let answer = front.call("eth_sendTransaction", json!([{"from": from, "to": from}])).await;
     assert_eq!(answer["error"]["message"], "node is busy", "{answer}");
-    assert_eq!(own.script.asked("eth_sendTransaction") + other.script.asked("eth_sendTransaction"), 0);
+    assert_eq!(own.script.asked("eth_signTransaction") + other.script.asked("eth_signTransaction"), 0);
+}
+
+/// The node died between its answer and the question what it had signed: the hash was acknowledged, and the next send got the
+/// same nonce.
+#[tokio::test]
+async fn what_a_node_signed_outlives_it() {
+    let (front, mut own, other) = pair(5).await;
+    let from = unlocked().address();
+    let send = json!([{"from": from, "to": from}]);
+    // Its own node signs, and is gone before it says that it has taken it.
+    let script = std::sync::Arc::clone(&own.script);
+    script.hang_when_sent.store(true, Ordering::SeqCst);
+    let killed = async {
+        eventually("it is signed", move || script.asked("eth_sendRawTransaction") > 0).await;
+        own.kill();
+    };
+    let (answer, ()) = tokio::join!(front.call("eth_sendTransaction", send.clone()), killed);
+    assert_eq!(answer["result"], transaction(&unlocked(), 0).1, "{answer}");
+    assert_eq!(front.call("eth_sendTransaction", send).await["result"], transaction(&unlocked(), 1).1);
+    assert_eq!(other.script.pool.lock().len(), 2);
+}
+
+#[tokio::test]
+async fn nodes_that_are_catching_up_give_out_no_nonce() {
+    let (a, b) = (Node::start("a", 9), Node::start("b", 9));
+    for node in [&a, &b] {
+        node.script.syncing.store(true, Ordering::SeqCst);
+    }
+    let front = Front::new(&[&a, &b]).await;
+    let from = unlocked().address();
+    let send = front.call("eth_sendTransaction", json!([{"from": from, "to": from}]));
+    let caught_up = async {
+        // Time to do wrong; however long it is, nothing may be signed in it.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(a.script.asked("eth_signTransaction") + b.script.asked("eth_signTransaction"), 0);
+        b.script.syncing.store(false, Ordering::SeqCst);
+    };
+    let (answer, ()) = tokio::join!(send, caught_up);
+    assert_eq!(answer["result"], transaction(&unlocked(), 0).1, "{answer}");
+    assert_eq!((a.script.asked("eth_signTransaction"), b.script.asked("eth_signTransaction")), (0, 1));
 }
 
 /// Nodes do not know what others have signed: each gave out the same nonces, and of two transactions one was lost.
@@ -260,7 +300,7 @@ async fn nonces_of_an_account_that_nodes_sign_for_are_given_out_once() {
         let whole = move || script.pool.lock().keys().copied().collect::<Vec<_>>() == expected;
         eventually("every node has all of them", whole).await;
     }
-    assert!(nodes.iter().filter(|node| node.script.asked("eth_sendTransaction") > 0).count() > 1, "several signed");
+    assert!(nodes.iter().filter(|node| node.script.asked("eth_signTransaction") > 0).count() > 1, "several signed");
     let count = front.call("eth_getTransactionCount", json!([from, "pending"])).await;
     assert_eq!(count["result"], "0x18");
     let (_, headers, _) = front.send(&body, "client 1").await;

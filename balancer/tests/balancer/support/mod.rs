@@ -31,6 +31,8 @@ pub struct Script {
     pub header: AtomicBool,
     /// Nothing is answered any more, as when the process is stopped.
     pub hang: AtomicBool,
+    /// Nothing is answered to raw transactions.
+    pub hang_when_sent: AtomicBool,
     /// Nonces are not told.
     pub busy: AtomicBool,
     /// Raw transactions are refused.
@@ -39,8 +41,8 @@ pub struct Script {
     pub asked: parking_lot::Mutex<HashMap<String, u64>>,
     /// The pool: sender and nonce to hash.
     pub pool: parking_lot::Mutex<BTreeMap<(Address, u64), String>>,
-    /// Hash to what was sent.
-    pub raws: parking_lot::Mutex<HashMap<String, String>>,
+    /// It says that it is catching up.
+    pub syncing: AtomicBool,
     /// Hash to block.
     pub mined: parking_lot::Mutex<HashMap<String, u64>>,
 }
@@ -68,6 +70,7 @@ impl Script {
         let params = &call["params"];
         let result = match method {
             "eth_blockNumber" => json!(format!("{:#x}", self.head.load(Ordering::SeqCst))),
+            "eth_syncing" if self.syncing.load(Ordering::SeqCst) => json!({"currentBlock": "0x1"}),
             "eth_syncing" => json!(false),
             "web3_clientVersion" => json!(self.name),
             "eth_sendRawTransaction" | "eth_sendRawTransactionSync" => {
@@ -80,12 +83,11 @@ impl Script {
                 let next = (0..).find(|nonce| !pool.contains_key(&(sender, *nonce))).unwrap();
                 json!(format!("{next:#x}"))
             }
-            "eth_sendTransaction" => {
+            "eth_signTransaction" => {
                 let nonce = params[0]["nonce"].as_str().expect("the balancer names it");
                 let nonce = u64::from_str_radix(nonce.trim_start_matches("0x"), 16).unwrap();
-                return self.send_raw(call, &transaction(&unlocked(), nonce).0);
+                json!({"raw": transaction(&unlocked(), nonce).0})
             }
-            "eth_getRawTransactionByHash" => json!(self.raws.lock().get(params[0].as_str().unwrap())),
             "eth_getTransactionReceipt" => {
                 let block = self.mined.lock().get(params[0].as_str().unwrap()).copied();
                 block.map_or(Value::Null, |block| json!({"blockNumber": format!("{block:#x}")}))
@@ -114,7 +116,6 @@ impl Script {
             return error(call, "nonce too low: next nonce 1, tx nonce 0");
         }
         let key = (transaction.recover_signer().unwrap(), transaction.nonce());
-        self.raws.lock().insert(transaction.tx_hash().to_string(), raw.to_owned());
         match self.pool.lock().insert(key, transaction.tx_hash().to_string()) {
             Some(known) if known == transaction.tx_hash().to_string() => error(call, "already known"),
             _ => json!({"jsonrpc": "2.0", "id": call["id"], "result": transaction.tx_hash()}),
@@ -149,7 +150,8 @@ async fn serve(State(script): State<Arc<Script>>, request: Request) -> Response 
     }
     let body = body.collect().await.unwrap().to_bytes();
     let request: Value = serde_json::from_slice(&body).unwrap();
-    let hangs = request["method"] == "eth_sendTransaction" && request["params"][0]["from"].is_null();
+    let hangs = request["method"] == "eth_sendTransaction" && request["params"][0]["from"].is_null()
+        || request["method"] == "eth_sendRawTransaction" && script.hang_when_sent.load(Ordering::SeqCst);
     if hangs || request["method"] == "test_hang" {
         script.call(&request);
         std::future::pending::<()>().await;

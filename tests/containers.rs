@@ -1,6 +1,6 @@
 //! What a container needs: configuration by environment alone, signals, a root that cannot be written, DNS names.
 
-use crate::support::{ADDRESS, ATOLL, ask, head, network::free_port, wait_until};
+use crate::support::{ADDRESS, ATOLL, ask, head, ports::free_port, wait_until};
 use serde_json::json;
 use std::{
     path::Path,

@@ -1,6 +1,6 @@
 //! Nodes started by hand: one that joins a running network, strangers that may not, two halves that meet again.
 
-use crate::support::{ADDRESS, ATOLL, ask, call, head, network::Network, network::free_port, number, wait_until};
+use crate::support::{ADDRESS, ATOLL, ask, call, head, network::Network, number, ports::free_port, wait_until};
 use serde_json::{Value, json};
 use std::{
     fs::File,

@@ -1,9 +1,6 @@
 //! Mistakes users make: each gets one clear error that says what to do.
 
-use crate::support::{
-    ATOLL,
-    network::{Network, free_port},
-};
+use crate::support::{ATOLL, network::Network, ports::free_port};
 use std::{net::TcpListener, path::Path, process::Command};
 
 /// Runs `atoll up` on a directory; it must fail, and print this.

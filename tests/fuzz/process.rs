@@ -1,6 +1,6 @@
 //! The node under attack, as the system sees it: memory, sockets, threads.
 
-use crate::support::{ATOLL, ask, network::free_port, wait_until};
+use crate::support::{ATOLL, ask, ports::free_port, wait_until};
 use serde_json::json;
 use std::{
     fs::{self, File},

@@ -1,6 +1,7 @@
 //! What the tests share: a running network, JSON-RPC calls, patience.
 
 pub mod network;
+pub mod ports;
 pub mod tools;
 
 use serde_json::{Value, json};

@@ -1,13 +1,11 @@
 //! A whole network under `atoll up`.
 
-use super::{ATOLL, PATIENCE, wait_until};
+use super::{ATOLL, PATIENCE, ports::free_port, wait_until};
 use serde_json::Value;
 use std::{
     fs::File,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
     time::Instant,
 };
 use tempfile::TempDir;
@@ -17,21 +15,6 @@ pub struct Network {
     child: Child,
     dir: TempDir,
     args: Vec<String>,
-}
-
-/// A port nobody listens on at this moment. It is given once, and neither the system, for an outgoing connection, nor
-/// `atoll up`, for a process behind the balancer, takes it before who asked for it.
-pub fn free_port() -> u16 {
-    const FIRST: u32 = 30_000;
-    const COUNT: u32 = 2_700;
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let step = (std::process::id() % COUNT * 37 + GIVEN.fetch_add(1, Ordering::Relaxed)) % COUNT;
-        let port = (FIRST + step) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 impl Network {

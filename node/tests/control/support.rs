@@ -13,14 +13,13 @@ use atoll_primitives::{
     primitives::TxKind,
 };
 use serde_json::{Value, json};
-use std::{
-    net::TcpListener,
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+#[path = "../../../tests/support/ports.rs"]
+mod ports;
 
 pub const CHAIN_ID: u64 = 4245;
 pub const COINBASE: Address = Address::repeat_byte(0xc0);
@@ -48,20 +47,6 @@ fn spec() -> ChainSpec {
     ChainSpec::from_json(&genesis.to_string()).unwrap()
 }
 
-/// A port nobody listens on. It is given once, and below those that the system gives to the nodes' other sockets.
-fn free_port() -> u16 {
-    const FIRST: u32 = 30_000;
-    const COUNT: u32 = 2_700;
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let step = (std::process::id() % COUNT * 37 + GIVEN.fetch_add(1, Ordering::Relaxed)) % COUNT;
-        let port = (FIRST + step) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
 pub struct Node {
     pub dir: TempDir,
     url: String,
@@ -73,7 +58,7 @@ pub struct Node {
 impl Node {
     /// A node with every namespace that does not mine; `change` makes it another.
     pub async fn start(change: impl FnOnce(&mut NodeConfig)) -> Self {
-        let (dir, port) = (TempDir::new().unwrap(), free_port());
+        let (dir, port) = (TempDir::new().unwrap(), ports::free_port());
         let listen = |port| format!("127.0.0.1:{port}").parse().unwrap();
         let endpoint = Endpoint { namespaces: Namespace::ALL.to_vec(), ..Endpoint::default() };
         let mut config = NodeConfig {

@@ -335,7 +335,8 @@ impl Rpc {
         (done, source.or(by))
     }
 
-    async fn main_part(
+    /// Asks one node those calls of a request, by their index, and learns from its answers.
+    pub(crate) async fn main_part(
         &self,
         client: &Client,
         headers: &HeaderMap,

@@ -4,19 +4,14 @@
 //! after the other, each with the nonce after all that was acknowledged. It must not know sockets.
 
 use crate::clients::Client;
-use crate::jsonrpc::{
-    Call, Kind, Outcome, Request, SERVER_ERROR, Sending, one_param, parse, read_replies, write_answer, write_calls,
-};
-use crate::node_client::Answer;
+use crate::jsonrpc::{Call, Kind, Outcome, Request, SERVER_ERROR, Sending, one_param, parse, write_answer};
 use crate::rebroadcast::Keeper;
-use crate::rpc::{Refused, Rpc, Served, Source};
+use crate::rpc::{Refused, Rpc, Source};
 use crate::targets::Target;
-use alloy_primitives::{Address, U64};
+use alloy_primitives::Address;
 use axum::http::HeaderMap;
-use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
@@ -137,15 +132,13 @@ impl Rpc {
         let params = call.params.map(RawValue::to_owned);
         // In a task of its own: the turn lasts until the node has answered, also if the client hangs up.
         let sent = tokio::spawn(async move {
-            let turn = rpc.turns.wait(&from, rpc.limits.request_time()).await;
-            let _turn = turn.ok_or(Refused::Busy)?;
-            rpc.sign_and_send(&client, &headers, params, from).await
+            match rpc.turns.wait(&from, rpc.limits.request_time()).await {
+                Some(_turn) => rpc.sign_and_send(&client, &headers, params, from).await,
+                None => (Refused::Busy.outcome(), None),
+            }
         });
-        match sent.await {
-            Ok(Ok((outcome, source))) => (outcome, Some(source)),
-            Ok(Err(refused)) => (refused.outcome(), None),
-            Err(_) => (Outcome::error(SERVER_ERROR, "sending was interrupted: look whether it took effect"), None),
-        }
+        let interrupted = || Outcome::error(SERVER_ERROR, "sending was interrupted: look whether it took effect");
+        sent.await.unwrap_or_else(|_| (interrupted(), None))
     }
 
     /// A node signs, and any node is sent what it signed: so nothing is lost with the one that did.
@@ -153,32 +146,45 @@ impl Rpc {
         &self,
         client: &Client,
         headers: &HeaderMap,
-        params: Option<Box<RawValue>>,
+        mut params: Option<Box<RawValue>>,
         from: Address,
-    ) -> Result<(Outcome, Source), Refused> {
-        let mut params = params;
+    ) -> (Outcome, Option<Source>) {
         if let Some(mut transaction) = without_nonce(params.as_deref()) {
-            self.until_nonces_are_known().await?;
-            let asked = json!([from, "pending"]);
-            let (counted, source) = self.ask_for(client, headers, "eth_getTransactionCount", &asked).await?;
-            let Some(nonce) = counted.as_text().and_then(|text| text.parse::<U64>().ok()) else {
-                return Ok((refusal(counted, "the node does not say the account's nonce"), source));
+            if let Err(refused) = self.until_nonces_are_known().await {
+                return (refused.outcome(), None);
+            }
+            let asked = serde_json::value::to_raw_value(&json!([from, "pending"])).ok();
+            let count = (Kind::PendingNonce(from), "eth_getTransactionCount");
+            let (counted, source) = self.step(client, headers, count, asked.as_deref()).await;
+            let Some(nonce) = counted.as_text() else {
+                return (refusal(counted, "the node does not say the account's nonce"), source);
             };
-            let nonce = self.keeper.pending_nonce(&from, nonce.to());
-            transaction.insert("nonce".to_owned(), format!("{nonce:#x}").into());
+            transaction.insert("nonce".to_owned(), nonce.into());
             params = serde_json::value::to_raw_value(&[transaction]).ok();
         }
-        let (signed, source) = self.ask_for(client, headers, "eth_signTransaction", &params).await?;
+        let sign = (Kind::Plain { repeatable: true }, "eth_signTransaction");
+        let (signed, source) = self.step(client, headers, sign, params.as_deref()).await;
         let Some(raw) = signed.field("raw") else {
-            return Ok((refusal(signed, "the node does not say what it signed"), source));
+            return (refusal(signed, "the node does not say what it signed"), source);
         };
-        let body = write_calls(std::iter::once(("eth_sendRawTransaction", one_param(&raw)))).into();
-        let served = self.serve(client, headers, body, true).await?;
-        let mut outcomes = [outcome_of(&served.answer)];
-        let kind = Kind::SendRaw(Sending { raw, is_sync: false, patience: None, is_repeated: false });
-        self.settle_sent(&[&kind], &mut outcomes, &served.target, headers, served.is_repeated).await;
-        let [outcome] = outcomes;
-        Ok((outcome, (served.answer.headers, served.target)))
+        let params = one_param(&raw);
+        let sending = Sending { raw, is_sync: false, patience: None, is_repeated: false };
+        self.step(client, headers, (Kind::SendRaw(sending), "eth_sendRawTransaction"), params.as_deref()).await
+    }
+
+    /// One call of the balancer's own on behalf of a client.
+    async fn step(
+        &self,
+        client: &Client,
+        headers: &HeaderMap,
+        (kind, method): (Kind, &str),
+        params: Option<&RawValue>,
+    ) -> (Outcome, Option<Source>) {
+        let call = Call { id: None, method: method.into(), params };
+        let request = Request { calls: vec![call], batch: false };
+        let (mut outcomes, source) = self.main_part(client, headers, &request, &[kind], &[0]).await;
+        let unanswered = || Outcome::error(SERVER_ERROR, "the node left this call unanswered");
+        (outcomes.pop().unwrap_or_else(unanswered), source)
     }
 
     /// Waits for a node that has caught up: one that has just been started may not know what was mined before.
@@ -195,20 +201,6 @@ impl Rpc {
                 return Err(Refused::CatchingUp);
             }
         }
-    }
-
-    /// One call of the balancer's own on behalf of a client, to the client's node, or another if that fails.
-    async fn ask_for(
-        &self,
-        client: &Client,
-        headers: &HeaderMap,
-        method: &str,
-        params: &impl Serialize,
-    ) -> Result<(Outcome, Source), Refused> {
-        let params = serde_json::value::to_raw_value(params).ok().map(Cow::Owned);
-        let body = write_calls(std::iter::once((method, params))).into();
-        let Served { answer, target, .. } = self.serve(client, headers, body, true).await?;
-        Ok((outcome_of(&answer), (answer.headers, target)))
     }
 
     /// Answers a message with sends of unlocked accounts, of whatever connection; with nothing, if it only notifies.
@@ -228,15 +220,6 @@ impl Rpc {
         };
         String::from_utf8(write_answer(&request, outcomes)).unwrap_or_default()
     }
-}
-
-/// What an answer says to its only call.
-fn outcome_of(answer: &Answer) -> Outcome {
-    if !answer.status.is_success() {
-        return Outcome::error(SERVER_ERROR, &format!("the node answered {}", answer.status));
-    }
-    let unanswered = || Outcome::error(SERVER_ERROR, "the node left this call unanswered");
-    read_replies(&answer.body, 1).pop().flatten().unwrap_or_else(unanswered)
 }
 
 /// The error of a step; for a result that is none of it, this one.
